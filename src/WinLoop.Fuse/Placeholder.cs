@@ -1,0 +1,1 @@
+namespace WinLoop.Fuse; internal static class Placeholder;

@@ -1,0 +1,1 @@
+namespace WinLoop.Mounting; internal static class Placeholder;
