@@ -41,6 +41,9 @@ public sealed class Geometry
     public bool Has(RoCompatFeatures feature) => (RoCompat & feature) != 0;
 #pragma warning restore CS1591
 
+    // s_backup_bgs of sparse_super2; 0 = unused.
+    private uint _backupGroup0, _backupGroup1;
+
     private Geometry() { }
 
     /// <summary>Checks the superblock's numbers against each other and the device.</summary>
@@ -93,6 +96,8 @@ public sealed class Geometry
         }
         int perBlock = blockSize / descSize;
         uint gdtBlocks = (uint)((groups + (uint)perBlock - 1) / (uint)perBlock);
+        Check(sb.Has(IncompatFeatures.MetaBg) || sb.FirstDataBlock + 1ul + gdtBlocks + sb.ReservedGdtBlocks <= blocks,
+            "group descriptor table", $"{gdtBlocks} blocks in a volume of {blocks}");
         Check(!sb.Has(IncompatFeatures.MetaBg) || sb.FirstMetaBg <= gdtBlocks, "s_first_meta_bg", sb.FirstMetaBg);
         Check(sb.ReservedGdtBlocks <= blockSize / 4, "s_reserved_gdt_blocks", sb.ReservedGdtBlocks);
         Check(sb.ReservedBlocksCount <= blocks, "s_r_blocks_count", sb.ReservedBlocksCount);
@@ -122,6 +127,8 @@ public sealed class Geometry
             Compat = sb.Compat,
             Incompat = sb.Incompat,
             RoCompat = sb.RoCompat,
+            _backupGroup0 = sb.BackupGroup0,
+            _backupGroup1 = sb.BackupGroup1,
         };
     }
 
@@ -141,11 +148,15 @@ public sealed class Geometry
     /// <summary>True if a copy of the superblock starts group <paramref name="group"/>.</summary>
     public bool HasSuperblock(uint group)
     {
-        if (group <= 1)
+        if (group == 0)
         {
             return true;
         }
-        if ((RoCompat & RoCompatFeatures.SparseSuper) == 0)
+        if (Has(CompatFeatures.SparseSuper2))
+        {
+            return group == _backupGroup0 || group == _backupGroup1;
+        }
+        if (group == 1 || !Has(RoCompatFeatures.SparseSuper))
         {
             return true;
         }

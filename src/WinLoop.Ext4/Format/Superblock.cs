@@ -131,6 +131,9 @@ public sealed class Superblock
     /// <summary>The checksum over bytes 000..3FB, seeded with ~0 (never with the volume's own seed).</summary>
     public uint ComputeChecksum() => Crc32C.Compute(Crc32C.Initial, _raw.AsSpan(0, 0x3FC));
 
+    /// <summary>True if the stored checksum is right, or the volume has none.</summary>
+    public bool HasValidChecksum => !Has(RoCompatFeatures.MetadataCsum) || Checksum == ComputeChecksum();
+
     /// <summary>Stores the checksum if the volume has metadata_csum.</summary>
     public void UpdateChecksum()
     {
