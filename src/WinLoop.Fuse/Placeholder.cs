@@ -1,1 +1,0 @@
-namespace WinLoop.Fuse; internal static class Placeholder;
