@@ -74,6 +74,10 @@ public sealed class Inode
     internal bool IsOrphan;
     /// <summary>Where the orphan entry is; owned by the orphan store.</summary>
     internal int OrphanSlot = -1;
+    /// <summary>True until the inode's slot has been written for the first time.</summary>
+    internal bool IsNew;
+    /// <summary>Second chance of the inode cache's clock.</summary>
+    internal volatile bool IsRecent;
     /// <summary>True once the inode was freed; every operation answers ESTALE.</summary>
     internal volatile bool IsFreed;
 

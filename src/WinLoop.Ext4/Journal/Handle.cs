@@ -10,12 +10,18 @@ namespace WinLoop.Ext4.Journal;
 /// group locks only inside. A handle belongs to the thread that started it.</remarks>
 internal sealed class Handle : IDisposable
 {
-    private readonly JournalManager _journal;
+    private JournalManager _journal = null!;
 
-    internal Handle(JournalManager journal) => _journal = journal;
+    internal void Open(JournalManager journal, Transaction transaction, int credits)
+    {
+        _journal = journal;
+        Transaction = transaction;
+        Credits = credits;
+        Reserved = credits;
+    }
 
     /// <summary>The transaction this handle belongs to.</summary>
-    internal Transaction Transaction { get; set; } = null!;
+    internal Transaction Transaction { get; private set; } = null!;
 
     /// <summary>Blocks this handle may still join.</summary>
     public int Credits { get; internal set; }
