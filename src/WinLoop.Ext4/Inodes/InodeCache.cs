@@ -129,6 +129,13 @@ internal sealed class InodeCache(Ext4Volume volume)
         return false;
     }
 
+    /// <summary>Takes a new object whose creation failed out of the cache; nobody else knows it.</summary>
+    public void Discard(Inode inode)
+    {
+        Volatile.Write(ref inode.References, Retired);
+        Remove(inode);
+    }
+
     /// <summary>Takes a retired object out of the cache.</summary>
     public void Remove(Inode inode)
     {

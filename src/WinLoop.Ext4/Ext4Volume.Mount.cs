@@ -1,0 +1,262 @@
+using WinLoop.Ext4.Cache;
+using WinLoop.Ext4.Extents;
+using WinLoop.Ext4.Format;
+using WinLoop.Ext4.Journal;
+using WinLoop.Ext4.Journal.Recovery;
+using WinLoop.Storage;
+
+namespace WinLoop.Ext4;
+
+// Mount and unmount: superblock, recovery, orphans, the marks of use and of cleanliness.
+public sealed partial class Ext4Volume
+{
+    private bool _isMarkedInUse;
+
+    /// <summary>Mounts: checks the superblock, recovers the journal, processes orphans. A clean volume is not
+    /// written to before its first change.</summary>
+    /// <param name="device">The volume's device; disposed with the volume, also when mounting fails.</param>
+    /// <param name="options">How.</param>
+    /// <exception cref="Ext4NotSupportedException">An INCOMPAT feature this engine does not have.</exception>
+    /// <exception cref="Ext4CorruptException">Not ext4, or damaged.</exception>
+    public static Ext4Volume Mount(IBlockDevice device, Ext4MountOptions options)
+    {
+        IBlockDevice current = device;
+        Ext4Volume? volume = null;
+        try
+        {
+            Superblock superblock = SuperblockReader.Read(device);
+            FeatureSupport.RequireMountable(superblock);
+            string? reason = options.IsReadOnly ? null : WhyReadOnly(superblock, device);
+            bool isReadOnly = options.IsReadOnly || reason is not null;
+            string? report = null;
+            JournalRecoveryResult? recovered = null;
+            if (superblock.Has(IncompatFeatures.Recover) && !(isReadOnly && options.SkipRecovery))
+            {
+                if (isReadOnly)
+                {
+                    // Replayed into memory: not one byte of the device changes.
+                    current = new OverlayDevice(device);
+                }
+                (superblock, recovered) = Recover(current, superblock);
+                report = $"replayed {recovered.Transactions} transactions ({recovered.BlocksWritten} blocks) from the journal";
+            }
+            volume = new Ext4Volume(current, superblock, options) { MountedReadOnly = isReadOnly, ReadOnlyReason = reason, RecoveryReport = report };
+            volume.Open(recovered is not null);
+            return volume;
+        }
+        catch
+        {
+            volume?.Cache.Dispose();
+            current.Dispose();
+            throw;
+        }
+    }
+
+    private static string? WhyReadOnly(Superblock superblock, IBlockDevice device)
+    {
+        if (FeatureSupport.ReadOnlyReason(superblock) is { } reason)
+        {
+            return reason;
+        }
+        if (device.IsReadOnly)
+        {
+            return "the image is read-only";
+        }
+        if ((superblock.State & Superblock.StateError) != 0)
+        {
+            return "the file system is marked as damaged (run e2fsck)";
+        }
+        if (!superblock.Has(CompatFeatures.HasJournal) && (superblock.State & Superblock.StateValid) == 0)
+        {
+            return "the file system has no journal and was not unmounted cleanly (run e2fsck)";
+        }
+        return null;
+    }
+
+    private static (Superblock Superblock, JournalRecoveryResult Result) Recover(IBlockDevice device, Superblock superblock)
+    {
+        Geometry geometry = Geometry.Create(superblock, device.Length);
+        JournalRecoveryResult result = JournalRecovery.Run(device, geometry, superblock);
+        // The primary superblock is itself a journaled block, and everything in it is to be checked again.
+        // The error record is not journaled: what was noted before the crash is kept.
+        Superblock replayed = SuperblockReader.Read(device);
+        FeatureSupport.RequireMountable(replayed);
+        if (replayed.ErrorCount != superblock.ErrorCount)
+        {
+            superblock.ErrorRecord.CopyTo(replayed.ErrorRecord);
+            replayed.State |= (ushort)(superblock.State & Superblock.StateError);
+        }
+        if (result.ErrorCode != 0)
+        {
+            replayed.State |= Superblock.StateError;
+        }
+        return (replayed, result);
+    }
+
+    private void Open(bool isRecovered)
+    {
+        if (MountedReadOnly)
+        {
+            Journal = new JournalManager(this, null);
+            return;
+        }
+        JournalLog? log = null;
+        if (Geometry.Has(CompatFeatures.HasJournal))
+        {
+            (JournalMap map, JournalSuperblock journal) = JournalRecovery.OpenJournal(Device, Geometry, Superblock);
+            log = new JournalLog(Device, Geometry, map, journal, Options.CacheBytes);
+        }
+        Journal = new JournalManager(this, log);
+        if (isRecovered)
+        {
+            // The log is empty and durable; from here on the volume is as after a clean unmount.
+            if ((Superblock.State & Superblock.StateError) != 0)
+            {
+                MountedReadOnly = true;
+                ReadOnlyReason = "the file system is marked as damaged (run e2fsck)";
+                return;
+            }
+            RefreshFreeCounts();
+            Superblock.Incompat &= ~IncompatFeatures.Recover;
+            WriteSuperblockNow();
+        }
+        if (Superblock.LastOrphan != 0 || Orphans.HasFile)
+        {
+            (int freed, int truncated) = Orphans.ProcessAll();
+            if (freed + truncated > 0)
+            {
+                RecoveryReport = (RecoveryReport is null ? "" : RecoveryReport + ", ") +
+                    $"freed {freed} and truncated {truncated} orphan inodes";
+            }
+        }
+    }
+
+    /// <summary>Called before the first change: from here on the disk says that the volume is in use.</summary>
+    internal void MarkInUse()
+    {
+        Groups.LoadAll();
+        long now = Timestamp.Now.Seconds;
+        Superblock.MountTime = now;
+        Superblock.WriteTime = now;
+        Superblock.MountCount = unchecked((ushort)(Superblock.MountCount + 1));
+        if (Options.MountPoint is { } path)
+        {
+            Span<byte> field = Superblock.LastMounted;
+            field.Clear();
+            System.Text.Encoding.UTF8.TryGetBytes(path.Length > 63 ? path[..63] : path, field[..63], out _);
+        }
+        if (Geometry.Has(CompatFeatures.HasJournal))
+        {
+            Superblock.Incompat |= IncompatFeatures.Recover;
+            if (Orphans.HasFile)
+            {
+                Superblock.RoCompat |= RoCompatFeatures.OrphanPresent;
+            }
+        }
+        else
+        {
+            Superblock.State &= unchecked((ushort)~Superblock.StateValid);
+        }
+        _isMarkedInUse = true;
+        WriteSuperblockNow();
+    }
+
+    private void Unmount()
+    {
+        if (Journal is null || MountedReadOnly)
+        {
+            return;
+        }
+        if (!Journal.IsActive)
+        {
+            return;
+        }
+        Journal.Shutdown();
+        if (Journal.AbortReason is not null || !_isMarkedInUse)
+        {
+            return;
+        }
+        RefreshFreeCounts();
+        Superblock.WriteTime = Timestamp.Now.Seconds;
+        Superblock.Incompat &= ~IncompatFeatures.Recover;
+        if (!Geometry.Has(CompatFeatures.HasJournal))
+        {
+            Superblock.State |= Superblock.StateValid;
+        }
+        if (Orphans.HasFile && Orphans.IsFileEmpty())
+        {
+            Superblock.RoCompat &= ~RoCompatFeatures.OrphanPresent;
+        }
+        WriteSuperblockNow();
+    }
+
+    private void RefreshFreeCounts()
+    {
+        (ulong blocks, ulong inodes) = Groups.CountFree();
+        Superblock.FreeBlocksCount = blocks;
+        Superblock.FreeInodesCount = (uint)inodes;
+    }
+
+    // ---- the superblock's block
+
+    private ulong SuperblockBlock => (ulong)(Superblock.Offset / Geometry.BlockSize);
+
+    private int SuperblockOffset => Superblock.Offset % Geometry.BlockSize;
+
+    internal MetadataBuffer ReadSuperblockBuffer() => Cache.Read(SuperblockBlock, BufferKind.Superblock);
+
+    /// <summary>Puts the in-memory superblock into its block.</summary>
+    internal void EncodeSuperblock(Span<byte> block)
+    {
+        lock (Superblock)
+        {
+            Superblock.UpdateChecksum();
+            Superblock.Raw.CopyTo(block[SuperblockOffset..]);
+        }
+    }
+
+    // Outside the journal; only while the log is empty, or for the error record.
+    private void WriteSuperblockNow()
+    {
+        using (MetadataBuffer buffer = ReadSuperblockBuffer())
+        {
+            lock (buffer)
+            {
+                EncodeSuperblock(buffer.Data);
+                Device.Write(buffer.Data.Slice(SuperblockOffset, Superblock.Size), Superblock.Offset, WriteTag.Superblock);
+            }
+        }
+        FlushDevice();
+    }
+
+    private void NoteError()
+    {
+        Superblock.State |= Superblock.StateError;
+        Superblock.ErrorCount = unchecked(Superblock.ErrorCount + 1);
+        if (!Journal.IsActive)
+        {
+            return; // a volume that was only read stays as it is
+        }
+        try
+        {
+            NoteErrorOnDisk();
+        }
+        catch (BlockDeviceException)
+        {
+            // Nothing more can be done on a failing device.
+        }
+    }
+
+    // The on-disk superblock as it is, plus the error mark: journaled fields in memory may be ahead of it.
+    private void NoteErrorOnDisk()
+    {
+        Span<byte> raw = stackalloc byte[Superblock.Size];
+        Device.Read(raw, Superblock.Offset);
+        var onDisk = new Superblock(raw);
+        onDisk.State |= Superblock.StateError;
+        onDisk.ErrorCount = Superblock.ErrorCount;
+        onDisk.UpdateChecksum();
+        Device.Write(onDisk.Raw, Superblock.Offset, WriteTag.Superblock);
+        Device.Flush();
+    }
+}
