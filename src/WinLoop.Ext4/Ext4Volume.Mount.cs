@@ -35,10 +35,10 @@ public sealed partial class Ext4Volume
                 if (isReadOnly)
                 {
                     // Replayed into memory: not one byte of the device changes.
-                    current = new OverlayDevice(device);
+                    throw new Ext4NotSupportedException("needs_recovery", "The journal of a read-only image cannot be replayed yet.");
                 }
                 (superblock, recovered) = Recover(current, superblock);
-                report = $"replayed {recovered.Transactions} transactions ({recovered.BlocksWritten} blocks) from the journal";
+                report = $"replayed {recovered.Value.Transactions} transactions ({recovered.Value.Blocks} blocks) from the journal";
             }
             volume = new Ext4Volume(current, superblock, options) { MountedReadOnly = isReadOnly, ReadOnlyReason = reason, RecoveryReport = report };
             volume.Open(recovered is not null);
@@ -76,7 +76,9 @@ public sealed partial class Ext4Volume
     private static (Superblock Superblock, JournalRecoveryResult Result) Recover(IBlockDevice device, Superblock superblock)
     {
         Geometry geometry = Geometry.Create(superblock, device.Length);
-        JournalRecoveryResult result = JournalRecovery.Run(device, geometry, superblock);
+        JournalMap map = JournalMapReader.Read(device, geometry, superblock);
+        JournalSuperblock journal = JournalRecovery.ReadSuperblock(device, geometry, map);
+        JournalRecoveryResult result = JournalRecovery.Run(device, geometry, map, journal);
         // The primary superblock is itself a journaled block, and everything in it is to be checked again.
         // The error record is not journaled: what was noted before the crash is kept.
         Superblock replayed = SuperblockReader.Read(device);
@@ -103,7 +105,8 @@ public sealed partial class Ext4Volume
         JournalLog? log = null;
         if (Geometry.Has(CompatFeatures.HasJournal))
         {
-            (JournalMap map, JournalSuperblock journal) = JournalRecovery.OpenJournal(Device, Geometry, Superblock);
+            JournalMap map = JournalMapReader.Read(Device, Geometry, Superblock);
+            JournalSuperblock journal = JournalRecovery.ReadSuperblock(Device, Geometry, map);
             log = new JournalLog(Device, Geometry, map, journal, Options.CacheBytes);
         }
         Journal = new JournalManager(this, log);
@@ -120,7 +123,7 @@ public sealed partial class Ext4Volume
             Superblock.Incompat &= ~IncompatFeatures.Recover;
             WriteSuperblockNow();
         }
-        if (Superblock.LastOrphan != 0 || Orphans.HasFile)
+        if (Superblock.LastOrphan != 0 || Superblock.Has(RoCompatFeatures.OrphanPresent))
         {
             (int freed, int truncated) = Orphans.ProcessAll();
             if (freed + truncated > 0)
@@ -135,6 +138,7 @@ public sealed partial class Ext4Volume
     internal void MarkInUse()
     {
         Groups.LoadAll();
+        Orphans.OpenFile();
         long now = Timestamp.Now.Seconds;
         Superblock.MountTime = now;
         Superblock.WriteTime = now;

@@ -167,7 +167,7 @@ public sealed partial class Ext4Volume : IDisposable
         finally
         {
             Journal?.Dispose();
-            Blocks.Dispose();
+            ((object)Blocks as IDisposable)?.Dispose();
             Cache.Dispose();
             Device.Dispose();
         }

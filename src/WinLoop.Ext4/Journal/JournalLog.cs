@@ -2,6 +2,7 @@ using System.Buffers;
 using System.Runtime.InteropServices;
 using WinLoop.Ext4.Cache;
 using WinLoop.Ext4.Format;
+using WinLoop.Ext4.Journal.Recovery;
 using WinLoop.Storage;
 
 namespace WinLoop.Ext4.Journal;
@@ -50,7 +51,7 @@ internal sealed unsafe class JournalLog : IDisposable
             (geometry.Has(IncompatFeatures.Bit64) ? JournalIncompatFeatures.Bit64 : 0) |
             (geometry.HasMetadataChecksums ? JournalIncompatFeatures.ChecksumV3 : 0);
         _superblock.ChecksumType = geometry.HasMetadataChecksums ? JournalSuperblock.ChecksumTypeCrc32C : (byte)0;
-        _format = JournalFormat.Create(Checked(_superblock), _blockSize, map.Length);
+        _format = JournalFormat.Create(Checked(_superblock), _blockSize, map.Count);
         _head = _format.First;
         Capacity = (int)(_format.End - _format.First);
         _pendingLimit = Math.Max(256, cacheBytes / 2 / _blockSize);
@@ -222,12 +223,8 @@ internal sealed unsafe class JournalLog : IDisposable
     {
         for (int at = 0; at < stream.Count;)
         {
-            int run = 1;
-            ulong physical = _map[position];
-            while (at + run < stream.Count && position + (uint)run < _format.End && _map[position + (uint)run] == physical + (ulong)run)
-            {
-                run++;
-            }
+            ulong physical = _map.GetRun(position, out uint contiguous);
+            int run = (int)Math.Min(Math.Min(contiguous, _format.End - position), (uint)(stream.Count - at));
             _device.Write(stream.Range(at, run), (long)(physical << _blockSizeBits), WriteTag.JournalDescriptor);
             at += run;
             position = position + (uint)run >= _format.End ? _format.First : position + (uint)run;

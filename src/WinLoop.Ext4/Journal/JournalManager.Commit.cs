@@ -78,6 +78,17 @@ internal sealed partial class JournalManager
             {
                 Monitor.Wait(_lock);
             }
+            if (transaction.IsEmpty)
+            {
+                transaction.IsLocked = false;
+                transaction.FirstChangeAt = 0;
+                Monitor.PulseAll(_lock);
+            }
+        }
+        if (!transaction.IsLocked)
+        {
+            Guard(_volume.FlushDevice);
+            return;
         }
         try
         {

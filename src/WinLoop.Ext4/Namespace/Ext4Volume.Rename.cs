@@ -240,11 +240,12 @@ public sealed partial class Ext4Volume
     // A directory may not move into itself, and a directory on the way to the other name is never empty.
     private void CheckLoops(Inode oldDirectory, Inode newDirectory, Inode source, Inode? target, bool isExchange)
     {
-        if (source.IsDirectory && (ReferenceEquals(source, newDirectory) || IsAncestor(source, newDirectory)))
+        bool isCross = !ReferenceEquals(oldDirectory, newDirectory);
+        if (source.IsDirectory && (ReferenceEquals(source, newDirectory) || (isCross && IsAncestor(source, newDirectory))))
         {
             throw new Ext4Exception(Errno.EINVAL);
         }
-        if (target is { IsDirectory: true } && (ReferenceEquals(target, oldDirectory) || IsAncestor(target, oldDirectory)))
+        if (target is { IsDirectory: true } && (ReferenceEquals(target, oldDirectory) || (isCross && IsAncestor(target, oldDirectory))))
         {
             throw new Ext4Exception(isExchange ? Errno.EINVAL : Errno.ENOTEMPTY);
         }

@@ -176,7 +176,8 @@ internal sealed class OrphanStore(Ext4Volume volume)
         return found;
     }
 
-    private void OpenFile()
+    /// <summary>Finds the orphan file's blocks, if the volume has one.</summary>
+    public void OpenFile()
     {
         if (!HasFile || _fileBlocks.Length != 0)
         {
