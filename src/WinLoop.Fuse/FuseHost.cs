@@ -1,44 +1,232 @@
+using System.Runtime.InteropServices;
 using WinLoop.Ext4;
+using WinLoop.Fuse.Mounting;
+using WinLoop.Fuse.Native;
+using WinLoop.Storage;
 
 namespace WinLoop.Fuse;
 
 /// <summary>A volume mounted through /dev/fuse and the threads that serve it.</summary>
 public sealed class FuseHost : IDisposable
 {
-    private FuseHost() { }
+    private const string Device = "/dev/fuse";
+    private const int DefaultMaxTransfer = 1 << 20;
+
+    private readonly Lock _gate = new();
+    private readonly bool _usesHelper;
+    private int _fd;
+    private FuseServer _server = null!;
+    private bool _isOver;
+
+    private FuseHost(int fd, string mountPoint, string deviceName, string type, bool usesHelper)
+    {
+        _fd = fd;
+        MountPoint = mountPoint;
+        DeviceName = deviceName;
+        FileSystemType = type;
+        _usesHelper = usesHelper;
+    }
 
     /// <summary>The block device that the mount holds (<c>/dev/loop3</c>), or <see cref="FuseMountOptions.Source"/>
     /// when it holds none.</summary>
-    public string DeviceName => throw new NotImplementedException();
+    public string DeviceName { get; }
 
     /// <summary>The type as /proc/mounts shows it: <c>fuseblk.ext4</c> or <c>fuse.ext4</c>.</summary>
-    public string FileSystemType => throw new NotImplementedException();
+    public string FileSystemType { get; }
 
     /// <summary>Absolute path of the mount point.</summary>
-    public string MountPoint => throw new NotImplementedException();
+    public string MountPoint { get; }
 
-    /// <summary>Requests answered so far, per operation name; in no order.</summary>
-    public IReadOnlyList<(string Operation, long Count)> RequestCounts => throw new NotImplementedException();
+    /// <summary>The figures of the mount's request queue, one operation per FUSE opcode.</summary>
+    public QueueStatistics GetStatistics() => _server.Queue.GetStatistics();
 
     /// <summary>Mounts and starts serving; when it returns the mount is usable. The host owns the volume from
     /// then on and disposes it when the mount is gone; if this throws, the volume is still the caller's.</summary>
     /// <exception cref="FuseMountException">The mount did not come about.</exception>
-    public static FuseHost Mount(Ext4Volume volume, string mountPoint, FuseMountOptions options) =>
-        throw new NotImplementedException();
+    public static FuseHost Mount(Ext4Volume volume, string mountPoint, FuseMountOptions options)
+    {
+        mountPoint = ResolveMountPoint(mountPoint);
+        ulong flags = MountFlags.Parse(options.MountWords);
+        flags = options.IsReadOnly || volume.IsReadOnly ? flags | MountFlags.ReadOnly : flags;
+        FuseHost host = Libc.geteuid() == 0
+            ? MountDirectly(mountPoint, flags, options)
+            : new FuseHost(FusermountMount.Mount(options.Source, mountPoint, flags, DefaultMaxTransfer, options.AllowOther),
+                mountPoint, options.Source, DirectMount.TypeName(isBlockDevice: false), usesHelper: true);
+        try
+        {
+            host.StartServer(volume, (flags & MountFlags.ReadOnly) != 0, options);
+            return host;
+        }
+        catch
+        {
+            host.GiveUp();
+            throw;
+        }
+    }
 
     /// <summary>Blocks until the mount is undone, by <see cref="Unmount"/> or umount(8), and the volume is
     /// disposed: when it returns everything is on the device.</summary>
     /// <returns>False if the volume could not be closed cleanly (<see cref="Failure"/> tells why).</returns>
-    public bool WaitForUnmount() => throw new NotImplementedException();
+    public bool WaitForUnmount()
+    {
+        _server.Wait();
+        lock (_gate)
+        {
+            if (_fd >= 0)
+            {
+                Libc.close(_fd);
+                _fd = -1;
+            }
+            _isOver = true;
+        }
+        return Failure is null;
+    }
 
     /// <summary>Why the volume could not be closed cleanly; null if it was, or is not closed yet.</summary>
-    public Exception? Failure => throw new NotImplementedException();
+    public Exception? Failure => _server.Failure;
 
     /// <summary>Asks the kernel to unmount; may be called from any thread.</summary>
     /// <param name="lazy">Detach now and finish when the last user is gone; never EBUSY.</param>
     /// <exception cref="FuseMountException">EBUSY: files are open.</exception>
-    public void Unmount(bool lazy = false) => throw new NotImplementedException();
+    public void Unmount(bool lazy = false)
+    {
+        if (_usesHelper)
+        {
+            FusermountMount.Unmount(MountPoint, lazy);
+            return;
+        }
+        if (Libc.umount2(MountPoint, lazy ? Libc.MNT_DETACH : 0) != 0)
+        {
+            int error = Marshal.GetLastPInvokeError();
+            throw new FuseMountException(error, $"cannot unmount {MountPoint}: {Libc.Describe(error)}");
+        }
+    }
 
     /// <summary>Unmounts lazily if still mounted and waits.</summary>
-    public void Dispose() => throw new NotImplementedException();
+    public void Dispose()
+    {
+        lock (_gate)
+        {
+            if (_isOver)
+            {
+                return;
+            }
+        }
+        try
+        {
+            Unmount(lazy: true);
+        }
+        catch (FuseMountException)
+        {
+            // EINVAL: it is unmounted already.
+        }
+        WaitForUnmount();
+    }
+
+    private static string ResolveMountPoint(string mountPoint)
+    {
+        // Without symbolic links, as /proc/mounts will show it.
+        string full = Libc.RealPath(mountPoint, out int error)
+            ?? throw new FuseMountException(error, $"mount point {mountPoint}: {Libc.Describe(error)}");
+        return Directory.Exists(full) ? full : throw new FuseMountException(Libc.ENOTDIR, $"mount point {full} is not a directory");
+    }
+
+    private static FuseHost MountDirectly(string mountPoint, ulong flags, FuseMountOptions options)
+    {
+        int fd = Libc.open(Device, Libc.O_RDWR | Libc.O_CLOEXEC);
+        if (fd < 0)
+        {
+            int error = Marshal.GetLastPInvokeError();
+            throw new FuseMountException(error, $"cannot open {Device}: {Libc.Describe(error)} (is the fuse module loaded?)");
+        }
+        try
+        {
+            FuseHost? host = options.UseBlockDevice ? TryMountBlockDevice(fd, mountPoint, flags, options) : null;
+            if (host is not null)
+            {
+                return host;
+            }
+            int error = DirectMount.TryMount(fd, options.Source, mountPoint, flags, DefaultMaxTransfer, isBlockDevice: false);
+            return error == 0
+                ? new FuseHost(fd, mountPoint, options.Source, DirectMount.TypeName(isBlockDevice: false), usesHelper: false)
+                : throw new FuseMountException(error, $"cannot mount on {mountPoint}: {Libc.Describe(error)}");
+        }
+        catch
+        {
+            Libc.close(fd);
+            throw;
+        }
+    }
+
+    // Null when there is no block device to be had or the kernel has no fuseblk; the reason goes to the log.
+    private static FuseHost? TryMountBlockDevice(int fd, string mountPoint, ulong flags, FuseMountOptions options)
+    {
+        string type = DirectMount.TypeName(isBlockDevice: true);
+        bool isDevice = options.Source.StartsWith("/dev/", StringComparison.Ordinal) && options is { Offset: 0, SizeLimit: 0 };
+        if (isDevice && DirectMount.TryMount(fd, options.Source, mountPoint, flags, DefaultMaxTransfer, isBlockDevice: true) == 0)
+        {
+            return new FuseHost(fd, mountPoint, options.Source, type, usesHelper: false);
+        }
+        // A device that the engine holds for itself alone is busy to the mount, a loop device over it is not.
+        bool readOnly = (flags & MountFlags.ReadOnly) != 0;
+        using LoopAttachment? loop = LoopAttachment.TryAttach(options.Source, options.Offset, options.SizeLimit, readOnly, out string reason);
+        if (loop is not null)
+        {
+            int error = DirectMount.TryMount(fd, loop.Path, mountPoint, flags, DefaultMaxTransfer, isBlockDevice: true);
+            if (error == 0)
+            {
+                return new FuseHost(fd, mountPoint, loop.Path, type, usesHelper: false);
+            }
+            reason = $"fuseblk on {loop.Path}: {Libc.Describe(error)}";
+        }
+        options.Log?.Invoke($"mounted without a block device, so sync(1) does not wait for the journal ({reason})");
+        return null;
+    }
+
+    private void StartServer(Ext4Volume volume, bool readOnly, FuseMountOptions options)
+    {
+        FuseSession session = new(volume, options.Log) { MaxTransfer = DefaultMaxTransfer };
+        int threads = options.Threads > 0 ? options.Threads : Math.Max(2, Environment.ProcessorCount);
+        _server = new FuseServer(_fd, session, threads);
+        session.Nodes.Remember(volume.GetInode(Ext4Volume.RootInode));
+        try
+        {
+            _server.Negotiate(new Negotiation
+            {
+                WritebackCache = !readOnly && (options.UseWritebackCache ?? FuseDefaults.WritebackCache),
+                SkipOpen = readOnly,
+                TimeGranularity = volume.Geometry.InodeSize > 128 ? 1u : 1_000_000_000u,
+            });
+        }
+        catch
+        {
+            session.Nodes.Dispose();
+            throw;
+        }
+        _server.Start();
+        if (options.ReadAheadKiB > 0 && !_usesHelper)
+        {
+            bool isBlockDevice = FileSystemType == DirectMount.TypeName(isBlockDevice: true);
+            if (BackingDeviceInfo.TrySetReadAhead(MountPoint, isBlockDevice, options.ReadAheadKiB) is { } reason)
+            {
+                options.Log?.Invoke($"readahead not set: {reason}");
+            }
+        }
+    }
+
+    // The mount exists but nobody will serve it: without the descriptor the kernel ends it.
+    private void GiveUp()
+    {
+        Libc.close(_fd);
+        _fd = -1;
+        try
+        {
+            Unmount(lazy: true);
+        }
+        catch (FuseMountException)
+        {
+            // What failed before is the error that the caller gets.
+        }
+        _isOver = true;
+    }
 }

@@ -1,0 +1,8 @@
+namespace WinLoop.Fuse;
+
+/// <summary>Choices that were made by measurement; see docs/decisions.</summary>
+internal static class FuseDefaults
+{
+    /// <summary>Let the kernel collect small writes.</summary>
+    public const bool WritebackCache = false;
+}
