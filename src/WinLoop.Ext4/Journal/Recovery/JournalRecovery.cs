@@ -82,7 +82,10 @@ internal static class JournalRecovery
         device.Flush();
         jsb.Start = 0;
         jsb.Sequence = unchecked(scanner.EndTid + 1);
-        jsb.Head = scanner.Head;
+        if (jsb.IsV2)
+        {
+            jsb.Head = scanner.Head;
+        }
         WriteSuperblock(device, geometry, map, jsb, WriteTag.JournalSuperblock);
         device.Flush();
         return new JournalRecoveryResult

@@ -75,12 +75,18 @@ internal sealed class JournalScanner
             _pending.Clear();
             _pendingRevokes.Clear();
             _problem = null;
-            if (!ScanTransaction(out ulong seconds) || _problem is not null)
+            bool isCommitValid = ScanTransaction(out ulong seconds);
+            if (isCommitValid && _problem is null)
             {
-                RefuseIfCommitFollows(firstBlock, consumedBefore);
-                return;
+                Accept(seconds);
+                continue;
             }
-            Accept(seconds);
+            if (isCommitValid && !_format.IsAsync && seconds >= _lastSeconds)
+            {
+                throw Damaged($"{_problem}, but its commit block is valid");
+            }
+            RefuseIfCommitFollows(firstBlock, consumedBefore);
+            return;
         }
     }
 
@@ -105,7 +111,7 @@ internal sealed class JournalScanner
         _tid = unchecked(_tid + 1);
     }
 
-    // True when the walk met the transaction's commit block; _problem says what in it does not verify.
+    // True when the walk met the transaction's commit block and that is valid; _problem says what else is not.
     private bool ScanTransaction(out ulong seconds)
     {
         uint crc = Crc32Msb.Initial;
@@ -136,8 +142,9 @@ internal sealed class JournalScanner
                     if (!_format.VerifyCommit(block))
                     {
                         _problem ??= $"the commit block {at} has a wrong checksum";
+                        return false;
                     }
-                    else if (!_format.VerifyCommitCrc(block, crc))
+                    if (!_format.VerifyCommitCrc(block, crc))
                     {
                         _problem ??= $"its blocks do not match the checksum in commit block {at}";
                     }
@@ -235,11 +242,12 @@ internal sealed class JournalScanner
             if (distance <= _capacity && (distance > 0 || !_format.IsAsync) &&
                 JournalFormat.ReadCommitSeconds(block) >= _lastSeconds && _format.VerifyCommit(block))
             {
-                throw new Ext4CorruptException($"journal, transaction {_tid}",
-                    $"{_problem}, but the commit of transaction {tid} in log block {position} is valid");
+                throw Damaged($"{_problem}, but the commit of transaction {tid} in log block {position} is valid");
             }
         }
     }
+
+    private Ext4CorruptException Damaged(string what) => new($"journal, transaction {_tid}", what);
 
     private void Advance()
     {
