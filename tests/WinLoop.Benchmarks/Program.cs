@@ -1,0 +1,40 @@
+using System.Globalization;
+using WinLoop.Benchmarks;
+
+// Usage: WinLoop.Benchmarks [--winloop PATH] [--work DIR] [--rounds N] [--peers a,b,c] [--only group,group]
+// Runs the same workloads on each peer, round by round in turn, and prints a Markdown table with medians,
+// best values and ratios to the first peer. Needs root, e2fsprogs, tar; fuse2fs for that peer.
+CultureInfo.CurrentCulture = CultureInfo.InvariantCulture;
+string work = Path.Combine(Path.GetTempPath(), "winloop-bench");
+string winloop = "winloop";
+int rounds = 7;
+string[] peers = ["kernel", "fuse2fs", "winloop"];
+string[] only = [];
+for (int i = 0; i + 1 < args.Length; i += 2)
+{
+    switch (args[i])
+    {
+        case "--work": work = args[i + 1]; break;
+        case "--winloop": winloop = args[i + 1]; break;
+        case "--rounds": rounds = int.Parse(args[i + 1]); break;
+        case "--peers": peers = args[i + 1].Split(','); break;
+        case "--only": only = args[i + 1].Split(','); break;
+        default:
+            Console.Error.WriteLine($"unknown option {args[i]}");
+            return 2;
+    }
+}
+Directory.CreateDirectory(work);
+Images images = Images.Prepare(work);
+var results = new Results();
+for (int round = 1; round <= rounds; round++)
+{
+    foreach (string peer in peers)
+    {
+        Console.Error.WriteLine($"round {round} of {rounds}: {peer}");
+        using var mount = new PeerMount(peer, winloop, work, images.CopyBase());
+        new Workloads(mount, images, results, peer, only).RunAll();
+    }
+}
+Console.WriteLine(results.ToMarkdown(peers));
+return 0;
