@@ -385,7 +385,7 @@ public sealed partial class Ext4Volume
     }
 
     // What the format cannot hold is cut here, so that memory and disk say the same.
-    private static Timestamp Clamp(Inode inode, Timestamp time)
+    internal static Timestamp Clamp(Inode inode, Timestamp time)
     {
         bool hasExtra = InodeRecord.HasField(inode.ExtraSize, InodeRecord.AtimeExtraAt + 4);
         (uint seconds, uint extra) = InodeRecord.EncodeTime(time, hasExtra);

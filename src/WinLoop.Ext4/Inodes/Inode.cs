@@ -87,6 +87,8 @@ public sealed class Inode
     internal Preallocation? Preallocation;
     /// <summary>Logical block at which a search for room in a linear directory starts; owned by the directory code.</summary>
     internal uint InsertHint;
+    /// <summary>Whether the table slot holds attributes, so that most inodes answer without looking; owned by the attribute store.</summary>
+    internal volatile Attributes.InlineState InlineAttributes;
 
     internal bool HasExtents => (Flags & InodeFlags.Extents) != 0;
 }
