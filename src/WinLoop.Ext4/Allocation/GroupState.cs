@@ -17,10 +17,6 @@ internal enum GroupMarks : byte
     BlocksCorrupt = 8,
     /// <summary>The inode bitmap or its count contradicts something: no inode is allocated here.</summary>
     InodesCorrupt = 16,
-    /// <summary>The block bitmap's checksum and free count have been checked since the mount.</summary>
-    BlockBitmapChecked = 32,
-    /// <summary>The inode bitmap's checksum and free count have been checked since the mount.</summary>
-    InodeBitmapChecked = 64,
 }
 
 /// <summary>
