@@ -68,6 +68,16 @@ internal sealed partial class BlockAllocator
     /// pool that is kept for metadata.</summary>
     public ulong AvailableBlocks => (ulong)Math.Max(0, (long)FreeBlocks - _rootReserve - _metadataPool);
 
+    /// <summary>The loaded bitmaps, for consistency checks; use them under the group's lock.</summary>
+    internal GroupBitmaps Bitmaps
+    {
+        get
+        {
+            EnsureReady();
+            return _bitmaps;
+        }
+    }
+
     /// <summary>
     /// Takes up to <paramref name="wanted"/> contiguous blocks in memory for file data at
     /// <paramref name="logical"/>, best at <paramref name="goal"/>, and sets more aside for the file's growth.

@@ -41,6 +41,16 @@ internal sealed partial class InodeAllocator
         }
     }
 
+    /// <summary>The loaded bitmaps, for consistency checks; use them under the group's lock.</summary>
+    internal GroupBitmaps Bitmaps
+    {
+        get
+        {
+            EnsureReady();
+            return _bitmaps;
+        }
+    }
+
     /// <summary>Inode numbers that a commit would make available.</summary>
     public int PendingInodes => Volatile.Read(ref _pending);
 
@@ -223,7 +233,8 @@ internal sealed partial class InodeAllocator
             {
                 return;
             }
-            _groups.LoadAll();
+            // Block bitmaps are started from within a group's lock later on.
+            _ = _volume.Blocks.FreeBlocks;
             _bitmaps.InitializeHints();
             long directories = 0;
             for (uint group = 0; group < _geometry.GroupCount; group++)
