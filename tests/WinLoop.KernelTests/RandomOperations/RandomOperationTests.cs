@@ -1,5 +1,6 @@
 using WinLoop.Ext4;
 using WinLoop.TestKit;
+using WinLoop.TestKit.FileSystems;
 
 namespace WinLoop.KernelTests.RandomOperations;
 

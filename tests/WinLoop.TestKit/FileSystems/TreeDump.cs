@@ -1,6 +1,6 @@
 using System.Security.Cryptography;
 
-namespace WinLoop.KernelTests.RandomOperations;
+namespace WinLoop.TestKit.FileSystems;
 
 /// <summary>One line per name; equal trees give equal lines.</summary>
 internal static class TreeDump

@@ -3,7 +3,7 @@ using System.Text;
 using WinLoop.Ext4;
 using WinLoop.Ext4.Format;
 
-namespace WinLoop.KernelTests.RandomOperations;
+namespace WinLoop.TestKit.FileSystems;
 
 /// <summary>The engine in process, by path.</summary>
 internal sealed class EngineFileSystem : IFileSystem

@@ -1,4 +1,4 @@
-namespace WinLoop.KernelTests.RandomOperations;
+namespace WinLoop.TestKit.FileSystems;
 
 /// <summary>
 /// What the random test does to a file system, by path ("a/b", root = ""). Every operation answers 0 or the

@@ -1,4 +1,4 @@
-namespace WinLoop.KernelTests.RandomOperations;
+namespace WinLoop.TestKit.FileSystems;
 
 /// <summary>
 /// A seeded stream of operations. Shares of the steps: 24 % namespace creation, 16 % removal, 12 % rename and

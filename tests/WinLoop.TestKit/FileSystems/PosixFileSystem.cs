@@ -2,7 +2,7 @@ using System.Runtime.InteropServices;
 using System.Security.Cryptography;
 using System.Text;
 
-namespace WinLoop.KernelTests.RandomOperations;
+namespace WinLoop.TestKit.FileSystems;
 
 /// <summary>System calls on a mounted directory: the kernel's own ext4, or a FUSE mount of ours.</summary>
 internal sealed partial class PosixFileSystem(string root, Action? remount = null) : IFileSystem

@@ -1,7 +1,7 @@
 using System.Security.Cryptography;
 using System.Text;
 
-namespace WinLoop.KernelTests.RandomOperations;
+namespace WinLoop.TestKit.FileSystems;
 
 /// <summary>What POSIX and Linux say, in memory and as simple as possible.</summary>
 internal sealed class ModelFileSystem(long maximumSize, int blockSize) : IFileSystem
