@@ -16,10 +16,11 @@ internal static class MountFlags
         word.StartsWith("comment=", StringComparison.Ordinal) || word.StartsWith("x-", StringComparison.Ordinal) ||
         word.StartsWith("X-", StringComparison.Ordinal);
 
-    /// <summary>The bits of a list of words, applied from left to right; unknown words have no effect.</summary>
+    /// <summary>The bits of a list of words, applied from left to right; unknown words have no effect. Access times
+    /// are off unless a word asks for them.</summary>
     public static ulong Parse(IEnumerable<string> words)
     {
-        ulong flags = 0;
+        ulong flags = NoAtime;
         foreach (string word in words)
         {
             flags = TryApply(word, flags, out ulong changed) ? changed : flags;

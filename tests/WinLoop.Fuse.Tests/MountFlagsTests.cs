@@ -13,6 +13,7 @@ public class MountFlagsTests
     [InlineData("nosuid,suid,nodev,dev,noexec,exec", 0ul)]
     [InlineData("sync,dirsync", 0x10ul | 0x80)]
     [InlineData("noatime,nodiratime", 0x400ul | 0x800)]
+    [InlineData("noatime,atime", 0ul)]
     [InlineData("noatime,relatime", 0x200000ul)]
     [InlineData("relatime,strictatime", 0x1000000ul)]
     [InlineData("allow_other,x-systemd.automount,comment=a,_netdev,nofail", 0ul)]
@@ -20,7 +21,7 @@ public class MountFlagsTests
     {
         string[] list = words.Split(',', StringSplitOptions.RemoveEmptyEntries);
         Assert.All(list, word => Assert.True(FuseMountOptions.IsMountOption(word), word));
-        Assert.Equal(flags, MountFlags.Parse(list));
+        Assert.Equal((words.Contains("atime") ? 0 : MountFlags.NoAtime) | flags, MountFlags.Parse(list));
     }
 
     [Theory]
