@@ -15,7 +15,7 @@ internal sealed class JournalReader(IBlockDevice device, int blockSizeBits, Jour
     /// <summary>A log block's content; valid until the next call.</summary>
     public ReadOnlySpan<byte> Read(uint block)
     {
-        if (block - (ulong)_first >= _count || block < _first)
+        if (block < _first || block - _first >= _count)
         {
             ulong physical = map.GetRun(block, out uint run);
             _count = 0;
