@@ -68,6 +68,9 @@ internal sealed partial class BlockAllocator
     /// pool that is kept for metadata.</summary>
     public ulong AvailableBlocks => (ulong)Math.Max(0, (long)FreeBlocks - _rootReserve - _metadataPool);
 
+    /// <summary>Blocks of <see cref="FreeBlocks"/> that only a commit makes available.</summary>
+    public long PendingBlocks => Volatile.Read(ref _pending);
+
     /// <summary>The loaded bitmaps, for consistency checks; use them under the group's lock.</summary>
     internal GroupBitmaps Bitmaps
     {
@@ -177,7 +180,8 @@ internal sealed partial class BlockAllocator
 
     /// <summary>Allocates one block for metadata of <paramref name="inode"/> (directory, extent node, attribute
     /// block, long symlink) inside a handle and charges it to <see cref="Inode.Sectors"/>.</summary>
-    /// <exception cref="Ext4Exception">ENOSPC; never commits, because a handle is open.</exception>
+    /// <exception cref="Ext4Exception">ENOSPC; never commits, because a handle is open. If
+    /// <see cref="PendingBlocks"/> is not 0 a commit (with no handle open) and another try may succeed.</exception>
     public ulong AllocateMetadata(Handle handle, Inode inode, ulong goal)
     {
         EnsureReady();
