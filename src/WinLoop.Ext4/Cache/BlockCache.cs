@@ -81,6 +81,7 @@ internal sealed unsafe class BlockCache : IDisposable
         {
             buffer.Data.Clear();
             buffer.IsLoaded = true;
+            buffer.IsStructureChecked = false;
             buffer.Kind = kind;
             buffer.VerifiedKind = kind;
             buffer.Seed = seed;
@@ -160,6 +161,7 @@ internal sealed unsafe class BlockCache : IDisposable
                 throw new Ext4CorruptException($"block {buffer.Block}", $"in use as {buffer.VerifiedKind} and as {kind}");
             }
             _verifier.Verify(buffer.Block, buffer.Data, kind, seed);
+            buffer.IsStructureChecked = false;
             buffer.Kind = kind;
             buffer.VerifiedKind = kind;
             buffer.Seed = seed;

@@ -47,6 +47,9 @@ internal sealed unsafe class MetadataBuffer : IDisposable
     internal BufferKind VerifiedKind;
     internal bool IsVerified;
 
+    /// <summary>True once the owner has found the block's structure to be sound; forgotten when it is read again.</summary>
+    internal volatile bool IsStructureChecked;
+
     /// <summary>The running transaction that holds changes of this block; null if it equals the newest closed one.</summary>
     internal volatile Transaction? Transaction;
 

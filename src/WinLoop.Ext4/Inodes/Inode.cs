@@ -83,6 +83,8 @@ public sealed class Inode
 
     /// <summary>The last extent looked up; owned by the extent tree.</summary>
     internal ExtentCacheEntry CachedExtent;
+    /// <summary>True once the root of the mapping in <see cref="Block"/> was found sound; owned by the extent tree.</summary>
+    internal volatile bool IsMapChecked;
     /// <summary>Blocks set aside for this file's growth; owned by the block allocator.</summary>
     internal Preallocation? Preallocation;
     /// <summary>Logical block at which a search for room in a linear directory starts; owned by the directory code.</summary>
