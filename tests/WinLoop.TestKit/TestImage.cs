@@ -44,7 +44,10 @@ public sealed class TestImage : IDisposable
     public void AssertClean()
     {
         Shell.Result result = Shell.Run("e2fsck", ["-fn", Path]);
-        Assert.True(result.ExitCode == 0 && !result.All.Contains('?', StringComparison.Ordinal), $"e2fsck -fn: exit {result.ExitCode}\n{result.All}");
+        // An extent tree with room to spare is no fault; the kernel leaves them too.
+        string questions = string.Join('\n', result.All.Split('\n').Where(line =>
+            line.Contains('?', StringComparison.Ordinal) && !line.EndsWith("Optimize? no", StringComparison.Ordinal)));
+        Assert.True(result.ExitCode == 0 && questions.Length == 0, $"e2fsck -fn: exit {result.ExitCode}\n{result.All}");
         string features = Shell.Run("dumpe2fs", ["-h", Path]).Output;
         Assert.DoesNotContain("needs_recovery", features, StringComparison.Ordinal);
     }

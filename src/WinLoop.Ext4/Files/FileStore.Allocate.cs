@@ -85,7 +85,6 @@ internal sealed partial class FileStore
     private void RequireSpace(Inode inode, uint logical, uint behind)
     {
         ulong missing = 0;
-        ulong free = volume.Blocks.FreeBlocks;
         while (logical < behind)
         {
             ExtentMapping run = volume.Extents.Map(inode, logical).From(logical);
@@ -93,8 +92,7 @@ internal sealed partial class FileStore
             missing += run.State == ExtentState.Hole ? length : 0;
             logical += length;
         }
-        // The allocator can get back what is set aside or freed but not durable; the descriptors count both.
-        if (missing > free && missing > volume.Groups.CountFree().FreeBlocks)
+        if (missing > volume.Blocks.FreeBlocks)
         {
             throw new Ext4Exception(Errno.ENOSPC);
         }
