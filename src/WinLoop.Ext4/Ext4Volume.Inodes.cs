@@ -244,14 +244,17 @@ public sealed partial class Ext4Volume
                 throw new Ext4Exception(Errno.EIO, reason.Message);
             }
             uint tid = dataOnly ? inode.DataSyncTid : inode.SyncTid;
+            bool hasData = inode.HasUnflushedData;
+            inode.HasUnflushedData = false;
             if (tid != 0 && !Journal.IsCommitted(tid))
             {
-                inode.HasUnflushedData = false;
+                // A commit that starts from here on flushes the data too; one that is under way may have
+                // flushed before the data was written.
+                hasData &= Journal.RunningTid != tid;
                 Journal.Commit(tid);
             }
-            else if (inode.HasUnflushedData)
+            if (hasData)
             {
-                inode.HasUnflushedData = false;
                 FlushOrAbort();
             }
         }
