@@ -245,7 +245,7 @@ public sealed partial class Ext4Volume
             }
             uint tid = dataOnly ? inode.DataSyncTid : inode.SyncTid;
             bool hasData = inode.HasUnflushedData;
-            inode.HasUnflushedData = false;
+            long sequence = inode.DataSequence;
             if (tid != 0 && !Journal.IsCommitted(tid))
             {
                 // A commit that starts from here on flushes the data too; one that is under way may have
@@ -257,6 +257,7 @@ public sealed partial class Ext4Volume
             {
                 FlushOrAbort();
             }
+            inode.MarkDataFlushed(sequence);
         }
         catch (Exception e) when (OnFailure(e))
         {

@@ -65,8 +65,33 @@ public sealed class Inode
     internal uint SyncTid;
     /// <summary>The transaction that last changed what fdatasync has to keep: mapping and size.</summary>
     internal uint DataSyncTid;
-    /// <summary>True if file content was written since the last flush.</summary>
-    internal volatile bool HasUnflushedData;
+    private long _dataWritten, _dataFlushed;
+
+    /// <summary>True if file content was written since the last flush. Set it after each write to the device.</summary>
+    internal bool HasUnflushedData
+    {
+        get => DataSequence != Volatile.Read(ref _dataFlushed);
+        set
+        {
+            if (value)
+            {
+                Interlocked.Increment(ref _dataWritten);
+            }
+        }
+    }
+
+    /// <summary>Counts writes of content; what a flush that begins now will cover.</summary>
+    internal long DataSequence => Volatile.Read(ref _dataWritten);
+
+    /// <summary>Says that a flush that began at <paramref name="sequence"/> is over.</summary>
+    internal void MarkDataFlushed(long sequence)
+    {
+        long seen;
+        while ((seen = Volatile.Read(ref _dataFlushed)) < sequence &&
+               Interlocked.CompareExchange(ref _dataFlushed, sequence, seen) != seen)
+        {
+        }
+    }
 
     /// <summary>References held by callers; guarded by the inode cache.</summary>
     internal int References;
