@@ -1,5 +1,4 @@
 using System.Collections.Concurrent;
-using System.Security.Cryptography;
 using WinLoop.Ext4.Cache;
 using WinLoop.Ext4.Format;
 using WinLoop.Ext4.Journal;
@@ -18,7 +17,7 @@ internal sealed class InodeCache(Ext4Volume volume)
     private readonly object[] _loading = [.. Enumerable.Range(0, Stripes).Select(_ => new object())];
     private int _count;
     private int _evicting;
-    private uint _generation = BitConverter.ToUInt32(RandomNumberGenerator.GetBytes(4));
+    private uint _generation = BitConverter.ToUInt32(Guid.NewGuid().ToByteArray()); // RandomNumberGenerator loads OpenSSL: 5 ms of a mount
 
     /// <summary>Inodes in memory now.</summary>
     public int Count => Volatile.Read(ref _count);

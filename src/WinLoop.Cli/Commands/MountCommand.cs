@@ -1,0 +1,160 @@
+using System.CommandLine;
+using System.Text.Json;
+using WinLoop.Cli.Output;
+using WinLoop.Cli.Serving;
+using WinLoop.Mounting;
+using WinLoop.Mounting.Linux;
+using WinLoop.Mounting.Registry;
+
+namespace WinLoop.Cli.Commands;
+
+/// <summary><c>winloop mount IMAGE [DIR]</c>: prints the directory when the volume can be used there.</summary>
+internal sealed class MountCommand
+{
+    private readonly Argument<string> _image = new("IMAGE") { Description = "The image file, or a block device." };
+    private readonly Argument<string?> _directory = new("DIR")
+    {
+        Description = "Where to mount it; without it a directory named after the image is made, and removed again by unmount.",
+        Arity = ArgumentArity.ZeroOrOne,
+    };
+    private readonly Option<bool> _readOnly = new("--read-only", "-r") { Description = "Open the image read-only; not one byte of it changes." };
+    private readonly Option<string[]> _options = new("--options", "-o")
+    {
+        Description = "Mount options as of mount(8), separated by commas: ro rw noatime relatime strictatime nosuid nodev noexec sync " +
+            "dirsync offset=N sizelimit=N errors=continue|remount-ro|panic data=ordered commit=N barrier=0|1 discard noload " +
+            "allow_other cache=SIZE",
+        HelpName = "OPTIONS",
+        Arity = ArgumentArity.OneOrMore,
+        AllowMultipleArgumentsPerToken = false,
+    };
+    private readonly Option<bool> _foreground = new("--foreground", "-f") { Description = "Serve the mount from this process; Ctrl-C unmounts." };
+    private readonly Option<int?> _partition = new("--partition", "-p") { Description = "Number of the partition; the only one with ext is found by itself.", HelpName = "N" };
+    private readonly Option<string?> _offset = new("--offset") { Description = "Where the volume starts in the image, in bytes or with K, M, G, T.", HelpName = "N" };
+    private readonly Option<string?> _sizeLimit = new("--sizelimit") { Description = "How much of the image is used, in bytes or with K, M, G, T.", HelpName = "N" };
+    // From the process in front to the one in the background.
+    private readonly Option<string?> _serve = new("--serve") { Hidden = true };
+
+    internal static Command Create() => new MountCommand().Build();
+
+    private Command Build()
+    {
+        var command = new Command("mount", "Mounts an image; prints the directory.")
+        {
+            _image, _directory, _readOnly, _options, _foreground, _partition, _offset, _sizeLimit, _serve,
+        };
+        command.Action = new CommandTree.CommandAction(Run);
+        return command;
+    }
+
+    private int Run(ParseResult parsed, Report report)
+    {
+        string image = parsed.GetRequiredValue(_image);
+        if (!OperatingSystem.IsLinux())
+        {
+            throw new MountException(MountError.HostMissing, $"cannot mount {image}", "this version of WinLoop mounts on Linux only",
+                "The host for Windows (WinFsp) comes with a later version; info and create work here.");
+        }
+        if (parsed.GetValue(_serve) is { } id)
+        {
+            // Everything was checked and made absolute by the process in front.
+            return BackgroundServer.Run(id, () => Parse(parsed, []));
+        }
+        var notes = new List<string>();
+        MountRequest request = Parse(parsed, notes);
+        notes.ForEach(report.Note);
+        return parsed.GetValue(_foreground) ? ForegroundServer.Run(request, report) : MountInBackground(parsed, request, report);
+    }
+
+    private MountRequest Parse(ParseResult parsed, List<string> notes)
+    {
+        var list = new List<string>(parsed.GetValue(_options) ?? []);
+        if (parsed.GetValue(_readOnly))
+        {
+            list.Add("ro");
+        }
+        if (parsed.GetValue(_offset) is { } offset)
+        {
+            list.Add("offset=" + offset);
+        }
+        if (parsed.GetValue(_sizeLimit) is { } limit)
+        {
+            list.Add("sizelimit=" + limit);
+        }
+        int? partition = parsed.GetValue(_partition);
+        MountOptions options = MountOptionParser.Parse(string.Join(',', list), new MountOptions(), notes);
+        if (partition is < 1)
+        {
+            throw new MountException(MountError.Usage, "mount", $"there is no partition {partition}", "Partitions are counted from 1; 'winloop info' lists them.");
+        }
+        if (partition != null && options.Offset != null)
+        {
+            throw new MountException(MountError.Usage, "mount", "a partition and an offset exclude each other", "Leave one of them out.");
+        }
+        return new MountRequest
+        {
+            Image = Path.GetFullPath(parsed.GetRequiredValue(_image)),
+            Directory = parsed.GetValue(_directory) is { } directory ? Path.GetFullPath(directory) : null,
+            Partition = partition,
+            Options = options,
+        };
+    }
+
+    private int MountInBackground(ParseResult parsed, MountRequest request, Report report)
+    {
+        MountRegistry registry = MountRegistry.Open();
+        string id = MountRegistry.NewId();
+        List<string> arguments = ["mount", "--foreground", "--serve", id, .. Repeat(parsed), "--", request.Image];
+        if (request.Directory != null)
+        {
+            arguments.Add(request.Directory);
+        }
+        int pid = Spawn.Start(arguments, registry.LogPath(id), out string ready);
+        if (ready.Length == 0)
+        {
+            string end = Spawn.DescribeEnd(pid);
+            string? last = registry.LastLogLine(id);
+            registry.Remove(id);
+            throw new MountException(MountError.Failed, $"cannot mount {request.Image}", $"the serving process {end}" + (last == null ? "" : $": {last}"),
+                "Try it with -f, or report this.");
+        }
+        ReadyMessage message = JsonSerializer.Deserialize(ready, ReadyJson.Default.ReadyMessage)!;
+        foreach (string note in message.Notes)
+        {
+            report.Note(Printable.Text(note));
+        }
+        if (message.Error is { } error)
+        {
+            registry.Remove(id);
+            return report.Fail((MountError)error.ExitCode, error.Message, error.Hint);
+        }
+        MountAnswerWriter.Write(message.Mount!, report);
+        return 0;
+    }
+
+    // The options as they were given; sizes and lists were found right already.
+    private IEnumerable<string> Repeat(ParseResult parsed)
+    {
+        foreach (string list in parsed.GetValue(_options) ?? [])
+        {
+            yield return "-o";
+            yield return list;
+        }
+        if (parsed.GetValue(_readOnly))
+        {
+            yield return "-r";
+        }
+        foreach ((Option<string?> option, string name) in new[] { (_offset, "--offset"), (_sizeLimit, "--sizelimit") })
+        {
+            if (parsed.GetValue(option) is { } value)
+            {
+                yield return name;
+                yield return value;
+            }
+        }
+        if (parsed.GetValue(_partition) is { } partition)
+        {
+            yield return "-p";
+            yield return partition.ToString(System.Globalization.CultureInfo.InvariantCulture);
+        }
+    }
+}

@@ -1,0 +1,91 @@
+using System.CommandLine;
+using WinLoop.Cli.Output;
+using WinLoop.Mounting;
+using WinLoop.Mounting.Linux;
+using WinLoop.Mounting.Registry;
+
+namespace WinLoop.Cli.Commands;
+
+/// <summary><c>winloop unmount DIR|IMAGE</c>: returns when the image is closed and clean.</summary>
+internal static class UnmountCommand
+{
+    private const int MostUsersNamed = 8;
+
+    internal static Command Create()
+    {
+        var target = new Argument<string>("DIR|IMAGE") { Description = "The mount point, or the image that is mounted." };
+        var command = new Command("unmount", "Undoes a mount; returns when the image is closed and clean.") { target };
+        command.Aliases.Add("umount");
+        command.Action = new CommandTree.CommandAction((parsed, report) => Run(parsed.GetRequiredValue(target), report));
+        return command;
+    }
+
+    private static int Run(string target, Report report)
+    {
+        KnownMount mount = MountFinder.Find(target, "cannot unmount " + target);
+        MountRecord record = mount.Record;
+        string what = $"cannot unmount {target}";
+        if (mount.State == MountState.Mounted)
+        {
+            Detach(record.Directory, what);
+        }
+        else if (mount.State == MountState.Dead)
+        {
+            BuryDead(mount, what);
+        }
+        WaitUntilClosed(mount, what, report);
+        report.Answer(new UnmountAnswer(record.Directory, record.Image), AnswerJson.Default.UnmountAnswer, _ => { });
+        report.Note($"Unmounted {Printable.Text(record.Image)}.");
+        return 0;
+    }
+
+    private static void Detach(string directory, string what)
+    {
+        int errno = Unmounter.Unmount(directory);
+        if (errno == Unmounter.Busy)
+        {
+            IReadOnlyList<string> users = OpenFiles.FindUsers(directory);
+            string why = users.Count == 0 ? "it is in use" : "it is used by " + string.Join(", ", users.Take(MostUsersNamed)) +
+                (users.Count > MostUsersNamed ? $" and {users.Count - MostUsersNamed} more" : "");
+            throw new MountException(MountError.Busy, what, why, "Close these programs, or leave the directory, and try again.");
+        }
+        if (errno != 0)
+        {
+            throw Failures.ExplainErrno(errno, what);
+        }
+    }
+
+    // The kernel still has the mount, but nobody answers: it is taken away, and nothing is left to wait for.
+    private static void BuryDead(KnownMount mount, string what)
+    {
+        MountRecord record = mount.Record;
+        int errno = Unmounter.Unmount(record.Directory, lazy: true);
+        if (errno != 0)
+        {
+            throw Failures.ExplainErrno(errno, what);
+        }
+        string? last = mount.Registry.LastLogLine(record.Id);
+        mount.Registry.Remove(record.Id);
+        new MountPoint(record.Directory, record.OwnsDirectory).Release();
+        throw new MountException(MountError.Failed, $"unmounted {record.Directory}, but {record.Image} was not closed",
+            "its serving process had died" + (last == null ? "" : $" ({last})"),
+            record.ReadOnly ? "It was mounted read-only: nothing is lost." : "The next mount recovers it from its journal.");
+    }
+
+    private static void WaitUntilClosed(KnownMount mount, string what, Report report)
+    {
+        ProcessIdentity server = mount.Record.Process;
+        for (int seconds = 0; !server.WaitForExit(TimeSpan.FromSeconds(seconds == 0 ? 2 : 10)); seconds++)
+        {
+            report.Note($"Waiting until {Printable.Text(mount.Record.Image)} is closed ...");
+        }
+        // A server that closed the image has taken its record away.
+        if (mount.Registry.Read(mount.Record.Id) is { } left)
+        {
+            mount.Registry.Remove(left.Id);
+            new MountPoint(left.Directory, left.OwnsDirectory).Release();
+            throw new MountException(MountError.Failed, what, left.Failure ?? "the serving process ended before the image was closed",
+                "The directory is free; the next mount recovers the image from its journal.");
+        }
+    }
+}

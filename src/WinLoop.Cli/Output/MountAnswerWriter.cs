@@ -1,0 +1,14 @@
+namespace WinLoop.Cli.Output;
+
+/// <summary>Prints the answer of <c>mount</c>: the directory, and nothing else, on stdout.</summary>
+internal static class MountAnswerWriter
+{
+    internal static void Write(MountAnswer mount, Report report)
+    {
+        report.Answer(mount, AnswerJson.Default.MountAnswer, writer => writer.WriteLine(mount.Directory));
+        string volume = mount.Partition is { } number ? $", partition {number}" : "";
+        string label = mount.Label.Length == 0 ? "" : $" \"{mount.Label}\"";
+        string mode = !mount.ReadOnly ? "read-write" : mount.ReadOnlyReason == null ? "read-only" : $"read-only: {mount.ReadOnlyReason}";
+        report.Note(Printable.Text($"Mounted {Path.GetFileName(mount.Image)}{volume}{label}, {mode}."));
+    }
+}

@@ -1,0 +1,28 @@
+using WinLoop.Cli.Output;
+using WinLoop.Mounting;
+using WinLoop.Mounting.Registry;
+
+namespace WinLoop.Cli.Serving;
+
+/// <summary><c>mount -f</c>: serves the mount until it is undone.</summary>
+internal static class ForegroundServer
+{
+    internal static int Run(MountRequest request, Report report)
+    {
+        var notes = new List<string>();
+        try
+        {
+            using MountServer server = MountServer.Start(request, MountRegistry.NewId(), notes);
+            notes.ForEach(note => report.Note(Printable.Text(note)));
+            MountAnswerWriter.Write(server.Answer, report);
+            server.WaitForEnd();
+            report.Note(Printable.Text($"Unmounted {Path.GetFileName(request.Image)}."));
+            return 0;
+        }
+        catch (MountException)
+        {
+            notes.ForEach(note => report.Note(Printable.Text(note)));
+            throw;
+        }
+    }
+}

@@ -1,0 +1,190 @@
+using System.Runtime.InteropServices;
+using WinLoop.Cli.Output;
+using WinLoop.Ext4;
+using WinLoop.Fuse;
+using WinLoop.Mounting;
+using WinLoop.Mounting.Linux;
+using WinLoop.Mounting.Registry;
+using WinLoop.Mounting.Statistics;
+
+namespace WinLoop.Cli.Serving;
+
+/// <summary>One mount from the opened image to the closed one, in the process that serves it.</summary>
+internal sealed class MountServer : IDisposable
+{
+    // Programs that are told to end at the same time (a shutdown) get this long to close their files.
+    private const int GraceMilliseconds = 3000;
+
+    private readonly MountRegistry _registry;
+    private readonly MountPoint _mountPoint;
+    private readonly FuseHost _host;
+    private readonly StopSignals _signals;
+    private readonly MountRecord _record;
+    private readonly StatisticsServer? _statistics;
+
+    private MountServer(
+        MountRegistry registry, MountPoint mountPoint, FuseHost host, StopSignals signals, MountRecord record, List<string> notes)
+    {
+        (_registry, _mountPoint, _host, _signals, _record) = (registry, mountPoint, host, signals, record);
+        _registry.Write(record);
+        Answer = new MountAnswer(record.Directory, record.Image, record.Partition, record.Offset, record.Size, record.Label,
+            record.Uuid, record.ReadOnly, record.ReadOnlyReason, record.FileSystem, record.Device, record.Pid);
+        try
+        {
+            _statistics = StatisticsServer.Start(registry.SocketPath(record.Id), CollectStatistics);
+        }
+        catch (Exception e) when (e is IOException or System.Net.Sockets.SocketException or ArgumentException)
+        {
+            notes.Add($"'winloop stat' will not work for this mount: {e.Message}");
+        }
+        _signals.Attach(Stop);
+    }
+
+    /// <summary>What was mounted where.</summary>
+    internal MountAnswer Answer { get; }
+
+    /// <summary>Mounts; when it returns the directory can be used.</summary>
+    /// <param name="request">What the user asked for.</param>
+    /// <param name="id">The mount's name in the registry.</param>
+    /// <param name="notes">Gets sentences for the user.</param>
+    /// <exception cref="MountException">Nothing is mounted, and the image is as it was.</exception>
+    internal static MountServer Start(MountRequest request, string id, List<string> notes)
+    {
+        string what = $"cannot mount {request.Image}";
+        var signals = new StopSignals();
+        MountPoint? mountPoint = null;
+        MountedImage? image = null;
+        FuseHost? host = null;
+        try
+        {
+            RequireFuse(what);
+            image = MountedImage.Open(request, notes);
+            mountPoint = MountPoint.Prepare(request.Directory, image.Image.Path);
+            MountRegistry registry = MountRegistry.Open();
+            image.MountVolume(request.Options, mountPoint.Path, notes);
+            host = FuseHost.Mount(image.Volume, mountPoint.Path, HostOptions(request.Options, image));
+            image.ReleaseToHost();
+            return new MountServer(registry, mountPoint, host, signals, Describe(id, image, mountPoint, host), notes);
+        }
+        catch (Exception e)
+        {
+            host?.Dispose();
+            image?.Dispose();
+            mountPoint?.Release();
+            signals.Dispose();
+            throw FuseFailures.Explain(e, what);
+        }
+    }
+
+    /// <summary>Returns when the mount is undone and the image is closed and clean.</summary>
+    /// <exception cref="MountException">The image could not be closed cleanly.</exception>
+    internal void WaitForEnd()
+    {
+        bool clean = _host.WaitForUnmount();
+        _statistics?.Dispose();
+        _mountPoint.Release();
+        if (clean)
+        {
+            _registry.Remove(_record.Id);
+            return;
+        }
+        MountException failure = Failures.Explain(_host.Failure ?? new IOException("unknown error"), $"cannot close {_record.Image} cleanly");
+        _registry.Write(_record with { Failure = failure.Message });
+        throw failure;
+    }
+
+    /// <summary>Undoes the mount; <see cref="WaitForEnd"/> returns then.</summary>
+    /// <param name="force">True: although files are open, after their data is written. False: refuse then, and say who has them.</param>
+    internal void Stop(bool force)
+    {
+        string directory = _record.Directory;
+        long end = Environment.TickCount64 + (force ? GraceMilliseconds : 0);
+        while (true)
+        {
+            int errno = Unmounter.Unmount(directory);
+            if (errno != Unmounter.Busy)
+            {
+                return;
+            }
+            if (Environment.TickCount64 >= end)
+            {
+                break;
+            }
+            Thread.Sleep(100);
+        }
+        string users = string.Join(", ", OpenFiles.FindUsers(directory));
+        if (!force)
+        {
+            Console.Error.WriteLine(Printable.Text($"{directory} is used by {(users.Length == 0 ? "somebody" : users)}."));
+            Console.Error.WriteLine("  Close these programs and press Ctrl-C again, or press it now to cut them off.");
+            return;
+        }
+        Console.Error.WriteLine(Printable.Text($"{directory} is cut off from {(users.Length == 0 ? "its users" : users)}."));
+        Unmounter.Abort(directory);
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        _statistics?.Dispose();
+        _signals.Dispose();
+        _host.Dispose();
+    }
+
+    private static void RequireFuse(string what)
+    {
+        if (!File.Exists("/dev/fuse"))
+        {
+            throw new MountException(MountError.HostMissing, what, "this system has no /dev/fuse", "Load the kernel module: 'modprobe fuse'.");
+        }
+    }
+
+    private static FuseMountOptions HostOptions(MountOptions options, MountedImage image)
+    {
+        bool privileged = Unmounter.IsPrivileged;
+        return new FuseMountOptions
+        {
+            Source = image.Image.Path,
+            Offset = image.Image.Offset,
+            SizeLimit = image.Image.Size,
+            IsReadOnly = image.Volume.IsReadOnly,
+            MountWords = options.ToMountWords(image.Volume.IsReadOnly, privileged),
+            AllowOther = options.AllowOther ?? privileged,
+            Log = Console.Error.WriteLine,
+        };
+    }
+
+    private static MountRecord Describe(string id, MountedImage image, MountPoint mountPoint, FuseHost host)
+    {
+        ProcessIdentity process = ProcessIdentity.Current;
+        return new MountRecord
+        {
+            Id = id,
+            Image = image.Image.Path,
+            Directory = mountPoint.Path,
+            Partition = image.Image.Partition,
+            Offset = image.Image.Offset,
+            Size = image.Image.Size,
+            Label = image.Label,
+            Uuid = image.Uuid,
+            ReadOnly = image.Volume.IsReadOnly,
+            ReadOnlyReason = image.ReadOnlyReason,
+            FileSystem = host.FileSystemType,
+            Device = host.DeviceName,
+            Owner = Unmounter.User,
+            Pid = process.Pid,
+            StartTime = process.StartTime,
+            Since = DateTimeOffset.UtcNow,
+            OwnsDirectory = mountPoint.IsOwned,
+        };
+    }
+
+    private MountStatistics CollectStatistics() => new()
+    {
+        Directory = _record.Directory,
+        Image = _record.Image,
+        Seconds = Math.Round((DateTimeOffset.UtcNow - _record.Since).TotalSeconds, 1),
+        PeakMemory = System.Diagnostics.Process.GetCurrentProcess().PeakWorkingSet64,
+        Queues = [QueueFigures.From("host", _host.GetStatistics())],
+    };
+}

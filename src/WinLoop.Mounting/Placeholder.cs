@@ -1,1 +1,0 @@
-namespace WinLoop.Mounting; internal static class Placeholder;
