@@ -72,8 +72,12 @@ public enum BlockDeviceError
     NoSpace,
     /// <summary>The device or its backing file is gone or has shrunk.</summary>
     Gone,
-    /// <summary>Not now; the same request may succeed later.</summary>
+    /// <summary>Not now; the same request may succeed later. When opening: in use by another program.</summary>
     Busy,
+    /// <summary>When opening: no such file or device.</summary>
+    NotFound,
+    /// <summary>When opening: no permission.</summary>
+    Denied,
 }
 
 /// <summary>A request that a block device did not complete.</summary>

@@ -1,0 +1,77 @@
+namespace WinLoop.Storage;
+
+/// <summary>A window of another device: a partition.</summary>
+public sealed class SliceDevice : IBlockDevice
+{
+    private readonly IBlockDevice _parent;
+    private readonly long _offset;
+    private readonly bool _ownsParent;
+
+    /// <summary>Makes a window.</summary>
+    /// <param name="parent">The device that holds it.</param>
+    /// <param name="offset">First byte in the parent.</param>
+    /// <param name="length">Size in bytes; must lie inside the parent.</param>
+    /// <param name="ownsParent">Disposing the window disposes the parent.</param>
+    /// <exception cref="BlockDeviceException">The window is not inside the parent.</exception>
+    public SliceDevice(IBlockDevice parent, long offset, long length, bool ownsParent = false)
+    {
+        ArgumentNullException.ThrowIfNull(parent);
+        DeviceRange.Check(parent, offset, length);
+        _parent = parent;
+        _offset = offset;
+        _ownsParent = ownsParent;
+        Length = length;
+    }
+
+    /// <inheritdoc/>
+    public long Length { get; }
+
+    /// <inheritdoc/>
+    public bool IsReadOnly => _parent.IsReadOnly;
+
+    /// <inheritdoc/>
+    public int SectorSize => _parent.SectorSize;
+
+    /// <summary>First byte in the parent.</summary>
+    public long Offset => _offset;
+
+    /// <inheritdoc/>
+    public void Read(Span<byte> buffer, long offset)
+    {
+        DeviceRange.Check(this, offset, buffer.Length);
+        _parent.Read(buffer, _offset + offset);
+    }
+
+    /// <inheritdoc/>
+    public void Write(ReadOnlySpan<byte> buffer, long offset, WriteTag tag = WriteTag.Data)
+    {
+        DeviceRange.Check(this, offset, buffer.Length);
+        _parent.Write(buffer, _offset + offset, tag);
+    }
+
+    /// <inheritdoc/>
+    public void Flush() => _parent.Flush();
+
+    /// <inheritdoc/>
+    public void Discard(long offset, long length)
+    {
+        DeviceRange.Check(this, offset, length);
+        _parent.Discard(_offset + offset, length);
+    }
+
+    /// <inheritdoc/>
+    public void WriteZeroes(long offset, long length, WriteTag tag = WriteTag.Data)
+    {
+        DeviceRange.Check(this, offset, length);
+        _parent.WriteZeroes(_offset + offset, length, tag);
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        if (_ownsParent)
+        {
+            _parent.Dispose();
+        }
+    }
+}

@@ -1,0 +1,50 @@
+namespace WinLoop.Storage;
+
+/// <summary>
+/// The open image as the operating system gives it: positional, whole transfers, errors told apart.
+/// Offsets are the file's own. Thread-safe, but for <see cref="Dispose"/>: the caller makes sure that
+/// nothing runs any more.
+/// </summary>
+internal abstract class BackingFile : IDisposable
+{
+    /// <summary>As the user gave it.</summary>
+    internal abstract string Path { get; }
+
+    internal abstract ImageIdentity Identity { get; }
+
+    /// <summary>Reads are done by bypassing the page cache.</summary>
+    internal abstract bool IsDirectIo { get; }
+
+    /// <summary>The sector size of a block device; 512 for a file.</summary>
+    internal abstract int SectorSize { get; }
+
+    /// <summary>The size now, in bytes; asks the system.</summary>
+    internal abstract long GetLength();
+
+    /// <summary>Whether no name leads to the file any more: it vanishes when it is closed.</summary>
+    internal abstract bool IsUnlinked();
+
+    /// <summary>Reads until the buffer is full or the file ends.</summary>
+    /// <returns>Bytes read.</returns>
+    internal abstract unsafe long Read(byte* buffer, long length, long offset);
+
+    /// <summary>Writes everything.</summary>
+    internal abstract unsafe void Write(byte* buffer, long length, long offset);
+
+    /// <summary>Everything written before is on stable storage when it returns.</summary>
+    internal abstract void Flush();
+
+    /// <summary>Frees the storage of a range, if that is possible.</summary>
+    internal abstract void Discard(long offset, long length);
+
+    /// <summary>Makes a range read as zeroes without writing them.</summary>
+    /// <returns>False if that is not possible and zeroes must be written.</returns>
+    internal abstract bool TryZero(long offset, long length);
+
+    /// <summary>Gives up the exclusive claim on a block device, so that a mount of it can take it.</summary>
+    internal virtual void ReleaseClaim()
+    {
+    }
+
+    public abstract void Dispose();
+}

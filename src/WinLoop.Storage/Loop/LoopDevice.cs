@@ -1,0 +1,350 @@
+using System.Diagnostics;
+using System.Diagnostics.CodeAnalysis;
+using System.Runtime.CompilerServices;
+using System.Runtime.ExceptionServices;
+using WinLoop.Storage.Linux;
+using WinLoop.Storage.Windows;
+
+namespace WinLoop.Storage;
+
+/// <summary>How the file behind a loop device is found at a flush.</summary>
+public enum BackingFileState
+{
+    /// <summary>As it was opened.</summary>
+    Unchanged,
+
+    /// <summary>Larger than it was; the device keeps its size.</summary>
+    Grown,
+
+    /// <summary>No name leads to it any more: everything is lost when the device is closed.</summary>
+    Unlinked,
+
+    /// <summary>Too small for the device. Every request fails from then on.</summary>
+    Shrunk,
+}
+
+/// <summary>
+/// An image file, or a block device, as a block device: Linux's loop driver in user mode. Every request
+/// passes a <see cref="RequestQueue"/>, which gives the figures, the freeze, and another try where the
+/// system says "not now"; it runs on the caller's thread.
+/// </summary>
+/// <remarks>
+/// The methods from <c>QueueRequest</c> down are kept apart from each other (not inlined), so that a profile
+/// or a stack trace shows the way that Linux's shows; that costs a nanosecond each.
+/// A writable device is locked against every other user, a read-only one against writers. A failed flush
+/// stays failed: the system has dropped what it could not write, and a second flush that succeeds would lie.
+/// </remarks>
+public sealed unsafe class LoopDevice : IBlockDevice, IQueueOperations
+{
+    /// <summary>The kernel's unit for the size of a block device.</summary>
+    private const int SizeUnit = 512;
+
+    private const int ZeroBufferSize = 256 * 1024;
+
+    [ThreadStatic]
+    private static LoopCommand? t_command;
+
+    private static readonly string[] OperationNames = ["read", "write", "flush", "discard", "write-zeroes"];
+
+    private readonly BackingFile _file;
+    private readonly long _offset;
+    private readonly long _fileLength;
+    private BlockDeviceException? _failure;
+    private volatile BackingFileState _state;
+
+    private LoopDevice(BackingFile file, LoopDeviceOptions options)
+    {
+        _file = file;
+        _offset = options.Offset;
+        IsReadOnly = options.IsReadOnly;
+        SectorSize = options.SectorSize == 0 ? file.SectorSize : options.SectorSize;
+        _fileLength = file.GetLength();
+        if (_offset > _fileLength)
+        {
+            throw new BlockDeviceException(BlockDeviceError.OutOfRange,
+                $"offset {_offset} is past the end of {file.Path} ({_fileLength} bytes)");
+        }
+
+        long length = _fileLength - _offset;
+        if (options.SizeLimit > 0)
+        {
+            length = Math.Min(length, options.SizeLimit);
+        }
+
+        Length = length / SizeUnit * SizeUnit;
+        _state = file.IsUnlinked() ? BackingFileState.Unlinked : BackingFileState.Unchanged;
+        Queue = new RequestQueue(this, new RequestQueueOptions { Name = "loop", OperationNames = OperationNames });
+    }
+
+    /// <inheritdoc/>
+    public long Length { get; }
+
+    /// <inheritdoc/>
+    public bool IsReadOnly { get; }
+
+    /// <inheritdoc/>
+    public int SectorSize { get; }
+
+    /// <summary>The image, as it was given.</summary>
+    public string Path => _file.Path;
+
+    /// <summary>Which file it is, whatever its path.</summary>
+    public ImageIdentity Identity => _file.Identity;
+
+    /// <summary>Whether transfers bypass the host's page cache; false if that was not asked for or is not possible.</summary>
+    public bool IsDirectIo => _file.IsDirectIo;
+
+    /// <summary>What the last flush (or a read that came up short) found.</summary>
+    public BackingFileState State => _state;
+
+    /// <summary>The way of every request to the image: figures, freeze.</summary>
+    public RequestQueue Queue { get; }
+
+    /// <summary>Opens and locks an image file or block device.</summary>
+    /// <exception cref="BlockDeviceException">NotFound, Denied, ReadOnly, Busy (in use by somebody else; the
+    /// message says by what), OutOfRange (offset past the end) or another reason of the system.</exception>
+    /// <exception cref="ArgumentException">An option has a value that it cannot have.</exception>
+    public static LoopDevice Open(string path, LoopDeviceOptions? options = null)
+    {
+        ArgumentException.ThrowIfNullOrEmpty(path);
+        options ??= new LoopDeviceOptions();
+        ArgumentOutOfRangeException.ThrowIfNegative(options.Offset, nameof(options));
+        ArgumentOutOfRangeException.ThrowIfNegative(options.SizeLimit, nameof(options));
+        if (options.SectorSize is not (0 or 512 or 1024 or 2048 or 4096))
+        {
+            throw new ArgumentOutOfRangeException(nameof(options), options.SectorSize, "The sector size must be 512, 1024, 2048 or 4096.");
+        }
+
+        BackingFile file = OperatingSystem.IsWindows()
+            ? WindowsBackingFile.Open(path, options)
+            : LinuxBackingFile.Open(path, options);
+        try
+        {
+            return new LoopDevice(file, options);
+        }
+        catch
+        {
+            file.Dispose();
+            throw;
+        }
+    }
+
+    /// <inheritdoc/>
+    public void Read(Span<byte> buffer, long offset)
+    {
+        DeviceRange.Check(this, offset, buffer.Length);
+        if (!buffer.IsEmpty)
+        {
+            fixed (byte* memory = buffer)
+            {
+                Issue(LoopOperation.Read, memory, offset, buffer.Length);
+            }
+        }
+    }
+
+    /// <inheritdoc/>
+    public void Write(ReadOnlySpan<byte> buffer, long offset, WriteTag tag = WriteTag.Data)
+    {
+        DeviceRange.CheckWrite(this, offset, buffer.Length);
+        if (!buffer.IsEmpty)
+        {
+            fixed (byte* memory = buffer)
+            {
+                Issue(LoopOperation.Write, memory, offset, buffer.Length);
+            }
+        }
+    }
+
+    /// <inheritdoc/>
+    public void Flush() => Issue(LoopOperation.Flush, null, 0, 0);
+
+    /// <inheritdoc/>
+    public void Discard(long offset, long length)
+    {
+        DeviceRange.CheckWrite(this, offset, length);
+        if (length > 0)
+        {
+            Issue(LoopOperation.Discard, null, offset, length);
+        }
+    }
+
+    /// <inheritdoc/>
+    public void WriteZeroes(long offset, long length, WriteTag tag = WriteTag.Data)
+    {
+        DeviceRange.CheckWrite(this, offset, length);
+        if (length > 0)
+        {
+            Issue(LoopOperation.WriteZeroes, null, offset, length);
+        }
+    }
+
+    /// <summary>For an image that is a block device: gives up the exclusive claim, right before the kernel
+    /// mounts something on it that takes the claim itself (fuseblk).</summary>
+    public void ReleaseClaim() => _file.ReleaseClaim();
+
+    /// <summary>Waits for requests that run and closes the image. Does not flush.</summary>
+    public void Dispose()
+    {
+        Queue.Dispose(); // afterwards no request can touch the descriptor
+        _file.Dispose();
+    }
+
+    /// <summary>Takes a request (<c>loop_queue_rq</c>).</summary>
+    QueueStatus IQueueOperations.QueueRequest(Request request)
+    {
+        try
+        {
+            HandleCommand((LoopCommand)request);
+            return QueueStatus.Ok;
+        }
+        catch (BlockDeviceException e) when (e.Error == BlockDeviceError.Busy)
+        {
+            request.Exception = e;
+            return QueueStatus.Busy;
+        }
+    }
+
+    /// <summary><c>lo_complete_rq</c>: the caller waits on its own stack, so there is nobody to tell.</summary>
+    void IQueueOperations.CompleteRequest(Request request)
+    {
+    }
+
+    /// <summary>One request, on the caller's thread. The command object is the thread's own.</summary>
+    private void Issue(LoopOperation kind, byte* buffer, long offset, long length)
+    {
+        LoopCommand command = t_command ??= new LoopCommand();
+        if (command.Tag >= 0)
+        {
+            command = new LoopCommand(); // a handler above that runs inside of one of our requests
+        }
+
+        command.Kind = kind;
+        command.Operation = (int)kind;
+        command.Buffer = buffer;
+        command.Offset = offset;
+        command.Length = length;
+        command.Bytes = length;
+        if (Queue.Execute(command) != QueueStatus.Ok)
+        {
+            ThrowFailure(command);
+        }
+    }
+
+    /// <summary><c>loop_handle_cmd</c>: refuses what cannot succeed any more.</summary>
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private void HandleCommand(LoopCommand command)
+    {
+        if (_failure is { } failure && (command.Kind != LoopOperation.Read || failure.Error == BlockDeviceError.Gone))
+        {
+            throw new BlockDeviceException(failure.Error, failure.Message, failure);
+        }
+
+        DoRequestFileBacked(command);
+    }
+
+    /// <summary><c>do_req_filebacked</c>.</summary>
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private void DoRequestFileBacked(LoopCommand command)
+    {
+        long position = _offset + command.Offset;
+        switch (command.Kind)
+        {
+            case LoopOperation.Read:
+                ReadSimple(command.Buffer, command.Length, position);
+                break;
+            case LoopOperation.Write:
+                WriteSimple(command.Buffer, command.Length, position);
+                break;
+            case LoopOperation.Flush:
+                FlushFile();
+                break;
+            case LoopOperation.Discard:
+                _file.Discard(position, command.Length);
+                break;
+            case LoopOperation.WriteZeroes:
+                ZeroRange(command.Length, position);
+                break;
+            default:
+                throw new UnreachableException();
+        }
+    }
+
+    /// <summary><c>lo_read_simple</c>.</summary>
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private void ReadSimple(byte* buffer, long length, long position)
+    {
+        long count = _file.Read(buffer, length, position);
+        if (count < length)
+        {
+            CheckBacking();
+            throw new BlockDeviceException(BlockDeviceError.Io,
+                $"read of {length} bytes at {position} of {Path} gave {count} bytes");
+        }
+    }
+
+    /// <summary><c>lo_write_simple</c>.</summary>
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private void WriteSimple(byte* buffer, long length, long position) => _file.Write(buffer, length, position);
+
+    /// <summary><c>lo_req_flush</c>.</summary>
+    private void FlushFile()
+    {
+        if (!IsReadOnly)
+        {
+            try
+            {
+                _file.Flush();
+            }
+            catch (BlockDeviceException e) when (e.Error != BlockDeviceError.Busy)
+            {
+                Interlocked.CompareExchange(ref _failure, e, null);
+                throw;
+            }
+        }
+
+        CheckBacking();
+    }
+
+    /// <summary><c>lo_fallocate</c>; where the file system cannot, writes zeroes.</summary>
+    private void ZeroRange(long length, long position)
+    {
+        if (_file.TryZero(position, length))
+        {
+            return;
+        }
+
+        byte[] zeroes = GC.AllocateArray<byte>((int)Math.Min(length, ZeroBufferSize), pinned: true);
+        fixed (byte* memory = zeroes)
+        {
+            for (long done = 0; done < length; done += zeroes.Length)
+            {
+                WriteSimple(memory, Math.Min(length - done, zeroes.Length), position + done);
+            }
+        }
+    }
+
+    /// <summary>Looks whether the file still holds the device.</summary>
+    private void CheckBacking()
+    {
+        long now = _file.GetLength();
+        if (now < _offset + Length)
+        {
+            _state = BackingFileState.Shrunk;
+            var gone = new BlockDeviceException(BlockDeviceError.Gone,
+                $"{Path} has shrunk to {now} bytes; the device in it needs {_offset + Length}");
+            Volatile.Write(ref _failure, gone);
+            throw gone;
+        }
+
+        _state = _file.IsUnlinked() ? BackingFileState.Unlinked
+            : now > _fileLength ? BackingFileState.Grown
+            : BackingFileState.Unchanged;
+    }
+
+    [DoesNotReturn]
+    private static void ThrowFailure(LoopCommand command)
+    {
+        // With the stack trace of the place where it happened.
+        ExceptionDispatchInfo.Throw(command.Exception ?? new BlockDeviceException(BlockDeviceError.Io, "the request failed"));
+    }
+}

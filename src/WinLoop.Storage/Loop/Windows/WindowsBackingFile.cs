@@ -1,0 +1,294 @@
+using System.Runtime.InteropServices;
+
+namespace WinLoop.Storage.Windows;
+
+/// <summary>
+/// A file or physical drive by Win32: one handle opened for overlapped I/O, on which any number of threads
+/// read and write at once, each with an event of its own (a synchronous handle would serialise them).
+/// </summary>
+/// <remarks>Direct I/O is not offered: <see cref="IsDirectIo"/> is false.</remarks>
+internal sealed unsafe class WindowsBackingFile : BackingFile
+{
+    /// <summary>What one call is asked for at most.</summary>
+    private const long MaxTransfer = 1 << 30;
+
+    private const string DevicePrefix = @"\\.\";
+
+    [ThreadStatic]
+    private static SafeWin32Handle? t_event;
+
+    private readonly SafeWin32Handle _file;
+    private readonly bool _isDrive;
+    private readonly bool _isSparse;
+    private readonly nint _handle;
+
+    private WindowsBackingFile(string path, SafeWin32Handle file)
+    {
+        Path = path;
+        _file = file;
+        _handle = file.Value;
+        _isDrive = IsDrive(path);
+        SectorSize = _isDrive ? AskSectorSize() : 512;
+        Identity = IdentityOf(file, path);
+        Kernel32.ByHandleInformation information;
+        _isSparse = !_isDrive && Kernel32.GetFileInformationByHandle(_handle, &information) != 0 &&
+            (information.Attributes & Kernel32.FILE_ATTRIBUTE_SPARSE_FILE) != 0;
+    }
+
+    /// <inheritdoc/>
+    internal override string Path { get; }
+
+    /// <inheritdoc/>
+    internal override ImageIdentity Identity { get; }
+
+    /// <inheritdoc/>
+    internal override bool IsDirectIo => false;
+
+    /// <inheritdoc/>
+    internal override int SectorSize { get; }
+
+    /// <summary>Opens with share modes that keep other writers out, and for a writable one everybody.</summary>
+    internal static WindowsBackingFile Open(string path, LoopDeviceOptions options)
+    {
+        uint access = Kernel32.GENERIC_READ | (options.IsReadOnly ? 0 : Kernel32.GENERIC_WRITE);
+        // A drive is shared always: its partitions' volumes are open in Windows itself.
+        uint share = IsDrive(path) ? Kernel32.FILE_SHARE_READ | Kernel32.FILE_SHARE_WRITE
+            : options.IsReadOnly ? Kernel32.FILE_SHARE_READ : 0;
+        SafeWin32Handle file = OpenHandle(path, access, share, Kernel32.FILE_FLAG_OVERLAPPED, options.IsReadOnly);
+        try
+        {
+            return new WindowsBackingFile(path, file);
+        }
+        catch
+        {
+            file.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>The identity of what a path leads to.</summary>
+    internal static ImageIdentity IdentityOf(string path)
+    {
+        using SafeWin32Handle file = OpenHandle(path, Kernel32.FILE_READ_ATTRIBUTES,
+            Kernel32.FILE_SHARE_READ | Kernel32.FILE_SHARE_WRITE | Kernel32.FILE_SHARE_DELETE,
+            Kernel32.FILE_FLAG_BACKUP_SEMANTICS, isReadOnly: true);
+        return IdentityOf(file, path);
+    }
+
+    /// <inheritdoc/>
+    internal override long GetLength()
+    {
+        if (_isDrive)
+        {
+            long bytes;
+            Control(Kernel32.IOCTL_DISK_GET_LENGTH_INFO, null, 0, &bytes, sizeof(long), "asking the size");
+            return bytes;
+        }
+
+        return StandardInformation().EndOfFile;
+    }
+
+    /// <inheritdoc/>
+    internal override bool IsUnlinked()
+    {
+        if (_isDrive)
+        {
+            return false;
+        }
+
+        Kernel32.StandardInformation information = StandardInformation();
+        return information.DeletePending != 0 || information.NumberOfLinks == 0;
+    }
+
+    /// <inheritdoc/>
+    internal override long Read(byte* buffer, long length, long offset)
+    {
+        long done = 0;
+        while (done < length)
+        {
+            Kernel32.Overlapped overlapped = Position(offset + done);
+            uint count = 0;
+            int ok = Kernel32.ReadFile(_handle, buffer + done, (uint)Math.Min(length - done, MaxTransfer), null, &overlapped);
+            int code = Finish(ok, &overlapped, &count);
+            if (code == Kernel32.ERROR_HANDLE_EOF || (code == 0 && count == 0))
+            {
+                break;
+            }
+
+            if (code != 0)
+            {
+                throw WindowsErrors.Transfer(code, $"read of {length} bytes at {offset}", Path);
+            }
+
+            done += count;
+        }
+
+        return done;
+    }
+
+    /// <inheritdoc/>
+    internal override void Write(byte* buffer, long length, long offset)
+    {
+        long done = 0;
+        while (done < length)
+        {
+            Kernel32.Overlapped overlapped = Position(offset + done);
+            uint count = 0;
+            int ok = Kernel32.WriteFile(_handle, buffer + done, (uint)Math.Min(length - done, MaxTransfer), null, &overlapped);
+            int code = Finish(ok, &overlapped, &count);
+            if (code != 0)
+            {
+                throw WindowsErrors.Transfer(code, $"write of {length} bytes at {offset}", Path);
+            }
+
+            if (count == 0)
+            {
+                throw new BlockDeviceException(BlockDeviceError.Io, $"write of {length} bytes at {offset} of {Path} stopped after {done}");
+            }
+
+            done += count;
+        }
+    }
+
+    /// <inheritdoc/>
+    internal override void Flush()
+    {
+        if (Kernel32.FlushFileBuffers(_handle) == 0)
+        {
+            throw WindowsErrors.Transfer(Marshal.GetLastPInvokeError(), "flush", Path);
+        }
+    }
+
+    /// <inheritdoc/>
+    internal override void Discard(long offset, long length)
+    {
+        // In a file that is not sparse this would write zeroes and free nothing.
+        if (_isSparse)
+        {
+            TryZero(offset, length);
+        }
+    }
+
+    /// <inheritdoc/>
+    internal override bool TryZero(long offset, long length)
+    {
+        if (!_isSparse)
+        {
+            return false;
+        }
+
+        // FILE_ZERO_DATA_INFORMATION: first byte, and the first byte behind.
+        long* range = stackalloc long[2] { offset, offset + length };
+        Control(Kernel32.FSCTL_SET_ZERO_DATA, range, 2 * sizeof(long), null, 0, $"zeroing of {length} bytes at {offset}");
+        return true;
+    }
+
+    /// <inheritdoc/>
+    public override void Dispose() => _file.Dispose();
+
+    private static bool IsDrive(string path) => path.StartsWith(DevicePrefix, StringComparison.Ordinal);
+
+    private static SafeWin32Handle OpenHandle(string path, uint access, uint share, uint flags, bool isReadOnly)
+    {
+        nint handle = Kernel32.CreateFile(path, access, share, null, Kernel32.OPEN_EXISTING, flags, 0);
+        return handle != -1
+            ? new SafeWin32Handle(handle)
+            : throw WindowsErrors.Open(Marshal.GetLastPInvokeError(), path, isReadOnly);
+    }
+
+    private static ImageIdentity IdentityOf(SafeWin32Handle file, string path)
+    {
+        if (IsDrive(path))
+        {
+            // Drives have no file id; their name is fixed.
+            ulong hash = 14695981039346656037;
+            foreach (char c in path.ToUpperInvariant())
+            {
+                hash = unchecked((hash ^ c) * 1099511628211);
+            }
+
+            return new ImageIdentity(true, 0, hash);
+        }
+
+        Kernel32.IdInformation id;
+        if (Kernel32.GetFileInformationByHandleEx(file.Value, Kernel32.FileIdInfo, &id, (uint)sizeof(Kernel32.IdInformation)) != 0)
+        {
+            return new ImageIdentity(false, id.VolumeSerialNumber, id.FileIdLow, id.FileIdHigh);
+        }
+
+        // File systems without 128-bit ids.
+        Kernel32.ByHandleInformation information;
+        return Kernel32.GetFileInformationByHandle(file.Value, &information) != 0
+            ? new ImageIdentity(false, information.VolumeSerialNumber, ((ulong)information.IndexHigh << 32) | information.IndexLow)
+            : throw WindowsErrors.Transfer(Marshal.GetLastPInvokeError(), "asking the file id", path);
+    }
+
+    private int AskSectorSize()
+    {
+        // DISK_GEOMETRY: cylinders (8), media type, tracks, sectors, bytes per sector (4 each).
+        byte* geometry = stackalloc byte[24];
+        Control(Kernel32.IOCTL_DISK_GET_DRIVE_GEOMETRY, null, 0, geometry, 24, "asking the sector size");
+        return *(int*)(geometry + 20);
+    }
+
+    private Kernel32.StandardInformation StandardInformation()
+    {
+        Kernel32.StandardInformation information;
+        return Kernel32.GetFileInformationByHandleEx(
+                _handle, Kernel32.FileStandardInfo, &information, (uint)sizeof(Kernel32.StandardInformation)) != 0
+            ? information
+            : throw WindowsErrors.Transfer(Marshal.GetLastPInvokeError(), "asking the size", Path);
+    }
+
+    private void Control(uint code, void* input, uint inputSize, void* output, uint outputSize, string what)
+    {
+        Kernel32.Overlapped overlapped = Position(0);
+        uint count;
+        int ok = Kernel32.DeviceIoControl(_handle, code, input, inputSize, output, outputSize, null, &overlapped);
+        int error = Finish(ok, &overlapped, &count);
+        if (error != 0)
+        {
+            throw WindowsErrors.Transfer(error, what, Path);
+        }
+    }
+
+    /// <summary>Waits for an overlapped call on this thread's event.</summary>
+    /// <returns>0 or the error code.</returns>
+    private int Finish(int ok, Kernel32.Overlapped* overlapped, uint* count)
+    {
+        if (ok == 0)
+        {
+            int code = Marshal.GetLastPInvokeError();
+            if (code != Kernel32.ERROR_IO_PENDING)
+            {
+                return code;
+            }
+        }
+
+        return Kernel32.GetOverlappedResult(_handle, overlapped, count, 1) != 0 ? 0 : Marshal.GetLastPInvokeError();
+    }
+
+    private static Kernel32.Overlapped Position(long offset) => new()
+    {
+        OffsetLow = (uint)offset,
+        OffsetHigh = (uint)(offset >> 32),
+        Event = ThreadEvent().Value,
+    };
+
+    private static SafeWin32Handle ThreadEvent()
+    {
+        SafeWin32Handle? handle = t_event;
+        if (handle is null)
+        {
+            handle = new SafeWin32Handle(Kernel32.CreateEvent(null, 1, 0, null));
+            t_event = handle;
+            if (handle.IsInvalid)
+            {
+                t_event = null;
+                throw new BlockDeviceException(BlockDeviceError.Busy, "no event for a transfer");
+            }
+        }
+
+        return handle;
+    }
+}
