@@ -77,7 +77,7 @@ internal readonly ref struct AttributeArea
             if (entry.ValueAt < namesEnd || entry.ValueSize < 0 || entry.ValueSize > _data.Length - entry.ValueAt ||
                 Padded(entry.ValueSize) > _data.Length - entry.ValueAt)
             {
-                throw new Ext4CorruptException(where, $"an attribute value at {entry.ValueAt} of {(uint)entry.ValueSize} bytes");
+                throw new Ext4CorruptException(where, $"an attribute value at {entry.ValueAt} of {unchecked((uint)entry.ValueSize)} bytes");
             }
             // Values that overlap need not be found one by one: their sum is what may not fit when they are moved.
             values += Padded(entry.ValueSize);

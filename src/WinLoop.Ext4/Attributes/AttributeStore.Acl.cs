@@ -54,20 +54,10 @@ internal sealed partial class AttributeStore
         {
             throw new Ext4Exception(Errno.EOPNOTSUPP, "symbolic links have no ACL");
         }
-        PosixAcl? acl = PosixAcl.FromWire(wire);
+        bool isDefault = index == AttributeIndex.DefaultAcl;
+        PosixAcl? acl = PosixAcl.FromWire(wire, isAllowed: !isDefault || inode.IsDirectory);
         ushort mode = inode.Mode;
-        if (index == AttributeIndex.DefaultAcl)
-        {
-            if (!inode.IsDirectory)
-            {
-                if (acl is null)
-                {
-                    return;
-                }
-                throw new Ext4Exception(Errno.EACCES, "only directories have a default ACL");
-            }
-        }
-        else if (acl is not null)
+        if (!isDefault && acl is not null)
         {
             bool isMode = acl.IsEquivalentToMode(out ushort permissions);
             mode = (ushort)((mode & ~PermissionBits) | permissions);

@@ -30,8 +30,10 @@ internal sealed class PosixAcl
     private PosixAcl(AclEntry[] entries) => _entries = entries;
 
     /// <summary>Parses what setxattr got; null if it has no entries, which means "no ACL".</summary>
-    /// <exception cref="Ext4Exception">EINVAL: malformed; EOPNOTSUPP: another version.</exception>
-    public static PosixAcl? FromWire(ReadOnlySpan<byte> wire)
+    /// <param name="wire">The value.</param>
+    /// <param name="isAllowed">False if the object cannot have this ACL: told only for what parses, as in the kernel.</param>
+    /// <exception cref="Ext4Exception">EINVAL: malformed; EOPNOTSUPP: another version; EACCES: not allowed.</exception>
+    public static PosixAcl? FromWire(ReadOnlySpan<byte> wire, bool isAllowed = true)
     {
         if (wire.Length < HeaderSize || (wire.Length - HeaderSize) % LongSize != 0)
         {
@@ -46,9 +48,20 @@ internal sealed class PosixAcl
         {
             ReadOnlySpan<byte> raw = wire.Slice(HeaderSize + (i * LongSize), LongSize);
             entries[i] = new AclEntry((AclTag)ReadUInt16LittleEndian(raw), ReadUInt16LittleEndian(raw[2..]), ReadUInt32LittleEndian(raw[4..]));
+            if (!Enum.IsDefined(entries[i].Tag) || (HasId(entries[i].Tag) && entries[i].Id == UndefinedId))
+            {
+                throw new Ext4Exception(Errno.EINVAL, "malformed ACL");
+            }
         }
-        return entries.Length == 0 ? null :
-            IsValid(entries) ? new PosixAcl(entries) : throw new Ext4Exception(Errno.EINVAL, "malformed ACL");
+        if (entries.Length == 0)
+        {
+            return null;
+        }
+        if (!isAllowed)
+        {
+            throw new Ext4Exception(Errno.EACCES, "only directories have a default ACL");
+        }
+        return IsValid(entries) ? new PosixAcl(entries) : throw new Ext4Exception(Errno.EINVAL, "malformed ACL");
     }
 
     /// <summary>Parses an ACL from the disk.</summary>
