@@ -10,11 +10,11 @@ internal sealed class SpecialInodes(VolumeParameters parameters, VolumeLayout la
 
     private readonly Geometry _geometry = parameters.Geometry;
 
-    /// <summary>Blocks of the inode table that hold them.</summary>
+    /// <summary>Blocks of inode tables that hold them; a group's table has whole blocks of inodes.</summary>
     public uint TableBlocks => (layout.UsedInodes + (uint)_geometry.InodesPerBlock - 1) / (uint)_geometry.InodesPerBlock;
 
     /// <summary>Writes them.</summary>
-    /// <param name="table">The first <see cref="TableBlocks"/> blocks of the table, zero.</param>
+    /// <param name="table">The first <see cref="TableBlocks"/> blocks of the groups' tables, zero.</param>
     /// <param name="options">For the root directory's owner.</param>
     public void Write(Span<byte> table, Ext4CreateOptions options)
     {

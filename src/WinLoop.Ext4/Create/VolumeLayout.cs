@@ -49,6 +49,13 @@ internal sealed class VolumeLayout
     /// <summary>The inodes that files use, from 1 on.</summary>
     public uint UsedInodes => _geometry.FirstInode + (_parameters.OrphanFileBlocks != 0 ? 1u : 0u);
 
+    /// <summary>Those of them in a group; more than one group has some if groups have 8 inodes.</summary>
+    public uint UsedInodesIn(uint group)
+    {
+        ulong before = (ulong)group * _geometry.InodesPerGroup;
+        return before >= UsedInodes ? 0 : (uint)Math.Min(UsedInodes - before, _geometry.InodesPerGroup);
+    }
+
     /// <summary>Places everything.</summary>
     /// <exception cref="Ext4Exception">ENOSPC: it does not fit.</exception>
     public static VolumeLayout Compute(VolumeParameters parameters)
@@ -113,7 +120,7 @@ internal sealed class VolumeLayout
         ulong window = Math.Min((ulong)(flexEnd - group) * need, _geometry.BlocksPerGroup / 4);
         ulong flexStart = _geometry.GroupStart(flexFirst);
         ulong block = _used.FindFree(start, start + window, need, End)
-            ?? _used.FindFree(flexStart, End, window, End)
+            ?? _used.FindFree(_used.FindFree(flexStart, End, window, End) ?? flexStart, End, need, End)
             ?? _used.FindFree(flexStart, End, need, End)
             ?? _used.FindFree(_geometry.FirstDataBlock, End, need, End)
             ?? throw Full();
@@ -234,16 +241,17 @@ internal sealed class VolumeLayout
         for (uint group = 0; group < _geometry.GroupCount; group++)
         {
             GroupDescriptor descriptor = Descriptor(group);
-            uint usedInodes = group == 0 ? UsedInodes : 0;
+            uint usedInodes = UsedInodesIn(group);
             descriptor.FreeBlocks = FreeIn(group);
             descriptor.FreeInodes = _geometry.InodesPerGroup - usedInodes;
-            descriptor.UsedDirectories = group == 0 ? 2u : 0;
+            descriptor.UsedDirectories = (group == 0 ? 1u : 0) + (group == _geometry.GroupOfInode(SpecialInodes.LostAndFound) ? 1u : 0);
             if (hasChecksums)
             {
                 ulong start = _geometry.GroupStart(group);
-                bool isComputed = group != _geometry.GroupCount - 1 && _placed.CountIn(start, start + _geometry.BlocksPerGroup) == 0;
+                bool isComputed = usedInodes == 0 && group != _geometry.GroupCount - 1 &&
+                    _placed.CountIn(start, start + _geometry.BlocksPerGroup) == 0;
                 descriptor.InodeTableUnused = descriptor.FreeInodes;
-                descriptor.Flags = (group == 0 ? 0 : GroupFlags.InodeUninit) | (isComputed ? GroupFlags.BlockUninit : 0);
+                descriptor.Flags = (usedInodes != 0 ? 0 : GroupFlags.InodeUninit) | (isComputed ? GroupFlags.BlockUninit : 0);
             }
             FreeBlocks += descriptor.FreeBlocks;
         }

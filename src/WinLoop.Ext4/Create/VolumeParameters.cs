@@ -145,6 +145,10 @@ internal sealed class VolumeParameters
             {
                 perGroup = RoundInodes(perGroup - inodesPerBlock, inodesPerBlock);
             }
+            if ((ulong)perGroup * groups <= FirstInode)
+            {
+                perGroup += 8;
+            }
             uint tableBlocks = (perGroup + inodesPerBlock - 1) / inodesPerBlock;
             uint gdt = (groups + descriptorsPerBlock - 1) / descriptorsPerBlock;
             uint reservedGdt = ReservedDescriptorBlocks(blocks, first, blocksPerGroup, descriptorsPerBlock, gdt, blockSize);

@@ -104,7 +104,7 @@ internal sealed class VolumeWriter(IBlockDevice device, VolumeParameters paramet
             if ((descriptor.Flags & GroupFlags.InodeUninit) == 0)
             {
                 Span<byte> bitmap = inodeBitmaps.Next(descriptor.InodeBitmap);
-                Bits.Set(bitmap, 0, group == 0 ? (int)layout.UsedInodes : 0);
+                Bits.Set(bitmap, 0, (int)layout.UsedInodesIn(group));
                 Bits.Set(bitmap, (int)_geometry.InodesPerGroup, (bitmap.Length * 8) - (int)_geometry.InodesPerGroup);
                 descriptor.InodeBitmapChecksum = BitmapChecksum(bitmap, _geometry.InodesPerGroup);
             }
@@ -133,7 +133,12 @@ internal sealed class VolumeWriter(IBlockDevice device, VolumeParameters paramet
         {
             _superblock.OrphanFileInode = SpecialInodes.OrphanFile;
         }
-        _blocks.Write(table, layout.Descriptor(0).InodeTable);
+        int groupBytes = (int)_geometry.InodeTableBlocks * _geometry.BlockSize;
+        for (int at = 0; at < table.Length; at += groupBytes)
+        {
+            uint group = (uint)(at / groupBytes);
+            _blocks.Write(table.AsSpan(at, Math.Min(groupBytes, table.Length - at)), layout.Descriptor(group).InodeTable);
+        }
     }
 
     private void WriteDirectories()

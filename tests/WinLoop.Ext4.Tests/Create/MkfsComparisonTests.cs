@@ -19,6 +19,7 @@ public sealed class MkfsComparisonTests
     };
 
     [Theory]
+    [InlineData("130K"), InlineData("200K"), InlineData("400K"), InlineData("720K")]
     [InlineData("1M"), InlineData("2M"), InlineData("3M"), InlineData("4M"), InlineData("7M"), InlineData("8M"), InlineData("16M")]
     [InlineData("100M"), InlineData("128M"), InlineData("131077K"), InlineData("300M"), InlineData("393300K"), InlineData("511M")]
     [InlineData("512M"), InlineData("1000001K"), InlineData("1G"), InlineData("1048577K"), InlineData("2G"), InlineData("4000M")]
@@ -59,6 +60,17 @@ public sealed class MkfsComparisonTests
     [InlineData("100M", 1024), InlineData("100M", 65536), InlineData("1G", 4096), InlineData("1G", 1048576), InlineData("20G", 4096)]
     public void InodeRatiosAreTheSame(string size, int bytesPerInode) =>
         Compare(size, s_defaults with { BytesPerInode = bytesPerInode }, $"-i {bytesPerInode}");
+
+    [Theory]
+    [InlineData("100M"), InlineData("1G"), InlineData("3G")]
+    public void LargeInodeTablesAreTheSame(string size) =>
+        Compare(size, s_defaults with { BlockSize = 1024, InodeSize = 512, BytesPerInode = 1024 }, "-b 1024 -I 512 -i 1024");
+
+    [Theory]
+    [InlineData("100M", ""), InlineData("1G", ""), InlineData("100M", "metadata_csum_seed,orphan_file")]
+    public void EightInodesPerGroupAreTheSame(string size, string features) => Compare(size,
+        s_defaults with { BlockSize = 1024, BytesPerInode = 1048576, HasChecksumSeed = features.Length != 0, HasOrphanFile = features.Length != 0 },
+        "-b 1024 -i 1048576" + (features.Length == 0 ? "" : " -O " + features));
 
     [Fact]
     public void LabelOwnerReserveAndJournalSizeAreTheSame() => Compare("100M",

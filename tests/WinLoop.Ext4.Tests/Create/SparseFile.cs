@@ -33,11 +33,10 @@ internal sealed partial class SparseFile : IBlockDevice
     public long Length { get; }
     public bool IsReadOnly => false;
     public int SectorSize { get; init; } = 512;
-    public long BytesWritten { get; private set; }
-    public int WriteCount { get; private set; }
-    public int FlushCount { get; private set; }
+    /// <summary>Every write and flush (length 0) in order.</summary>
+    public List<(long Offset, int Length)> Requests { get; } = [];
     /// <summary>True if the last request was a flush.</summary>
-    public bool EndsFlushed { get; private set; }
+    public bool EndsFlushed => Requests.Count > 0 && Requests[^1].Length == 0;
 
     public void Read(Span<byte> buffer, long offset)
     {
@@ -55,27 +54,21 @@ internal sealed partial class SparseFile : IBlockDevice
     {
         Check(offset, buffer.Length);
         RandomAccess.Write(_handle, buffer, offset);
-        BytesWritten += buffer.Length;
-        WriteCount++;
-        EndsFlushed = false;
+        Requests.Add((offset, buffer.Length));
     }
 
-    public void Flush()
-    {
-        FlushCount++;
-        EndsFlushed = true;
-    }
+    public void Flush() => Requests.Add((0, 0));
 
     public void Discard(long offset, long length) => Check(offset, length);
 
     public void WriteZeroes(long offset, long length, WriteTag tag = WriteTag.Data)
     {
         Check(offset, length);
+        Requests.Add((offset, (int)Math.Min(length, int.MaxValue)));
         for (; length > 0; offset += s_zeroes.Length, length -= s_zeroes.Length)
         {
             RandomAccess.Write(_handle, s_zeroes.AsSpan(0, (int)Math.Min(length, s_zeroes.Length)), offset);
         }
-        EndsFlushed = false;
     }
 
     /// <summary>Fills all of it with a byte.</summary>
