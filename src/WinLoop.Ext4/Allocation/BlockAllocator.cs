@@ -333,6 +333,7 @@ internal sealed partial class BlockAllocator
             }
             Interlocked.Add(ref _pending, -(long)count);
         }
+        _bitmaps.Trim();
     }
 
     /// <summary>Writes the bitmap of a never-used group (BLOCK_UNINIT) inside the handle; joins

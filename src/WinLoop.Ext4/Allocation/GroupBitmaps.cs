@@ -13,6 +13,7 @@ internal sealed class GroupBitmaps
 {
     private const int ChunkBits = 9;
     private const long MemoryBytes = 8 << 20;
+    private const int SpareArrays = 16;
 
     private readonly Ext4Volume _volume;
     private readonly Geometry _geometry;
@@ -123,7 +124,7 @@ internal sealed class GroupBitmaps
         _clock.Enqueue(group);
         if (Interlocked.Increment(ref _count) > _capacity)
         {
-            Evict(group);
+            Evict(group, 8);
         }
         return bitmap;
     }
@@ -198,10 +199,19 @@ internal sealed class GroupBitmaps
     private Ext4CorruptException Corrupt(uint group, string what) =>
         new($"{(_kind == BufferKind.BlockBitmap ? "block" : "inode")} bitmap of group {group}", what);
 
-    // Two group locks are never waited for; a group that is busy elsewhere stays.
-    private void Evict(uint keep)
+    /// <summary>Goes back to the bound after a commit has let go of groups; called with no group's lock held.</summary>
+    public void Trim()
     {
-        for (int tries = 0; tries < 8 && Count > _capacity && _clock.TryDequeue(out uint group); tries++)
+        if (Count > _capacity)
+        {
+            Evict(uint.MaxValue, 2 * Count);
+        }
+    }
+
+    // Two group locks are never waited for; a group that is busy elsewhere stays.
+    private void Evict(uint keep, int budget)
+    {
+        for (; budget > 0 && Count > _capacity && _clock.TryDequeue(out uint group); budget--)
         {
             if (group == keep || !Monitor.TryEnter(_volume.Groups.LockOf(group)))
             {
@@ -219,7 +229,10 @@ internal sealed class GroupBitmaps
                 }
                 _chunks[(int)(group >> ChunkBits)]![(int)(group & ((1 << ChunkBits) - 1))] = null;
                 bitmap.Buffer.Dispose();
-                _spare.Push(bitmap.Busy);
+                if (_spare.Count < SpareArrays)
+                {
+                    _spare.Push(bitmap.Busy);
+                }
                 Interlocked.Decrement(ref _count);
             }
             finally

@@ -10,7 +10,7 @@ internal sealed partial class InodeAllocator
     // A larger flex group only means that its groups' metadata lie together; it is looked at in pieces.
     private const uint MaximumFlex = 64;
     // Flex groups compared for one directory.
-    private const uint Candidates = 32;
+    private const uint Candidates = 8;
 
     private readonly uint _flexGroups;
     private uint _spread;

@@ -153,6 +153,7 @@ internal sealed partial class InodeAllocator
             }
         }
         Interlocked.Add(ref _pending, -freed.Count);
+        _bitmaps.Trim();
     }
 
     // Takes the first free inode of a group; 0 if there is none.

@@ -260,6 +260,36 @@ public sealed class BlockAllocatorTests
     }
 
     [Fact]
+    public void LoadedGroupsAreBounded()
+    {
+        using TestImage image = TestImage.Make(3000, "-b 4096 -g 512 -N 12000 -O ^resize_inode");
+        using (Ext4Volume volume = image.Mount(s_manual))
+        {
+            uint groups = volume.Geometry.GroupCount;
+            Assert.InRange(groups, 1400u, 1600u);
+            ulong free = volume.Blocks.FreeBlocks;
+            for (int round = 0; round < 2; round++)
+            {
+                var runs = new List<BlockReservation>();
+                for (uint group = 0; group < groups; group++)
+                {
+                    ulong goal = volume.Geometry.GroupStart(group) + 200;
+                    Add(volume, new Inode(20), runs, 1, Caller.Root, goal);
+                    if (group % 300 == 299)
+                    {
+                        volume.Journal.Commit(volume.Journal.RunningTid);
+                    }
+                }
+                Assert.InRange(volume.Blocks.Bitmaps.Count, 1000, 1100);
+                FreeRuns(volume, runs, int.MaxValue);
+                volume.Journal.Commit(volume.Journal.RunningTid);
+                Assert.Equal(free, volume.Blocks.FreeBlocks);
+            }
+        }
+        image.AssertClean();
+    }
+
+    [Fact]
     public void ThreadsNeverGetTheSameBlock()
     {
         Random seeds = Seeded();

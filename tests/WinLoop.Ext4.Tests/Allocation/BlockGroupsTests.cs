@@ -131,6 +131,30 @@ public sealed class BlockGroupsTests
     }
 
     [Fact]
+    public void HugeTablesAreNotReadToJudgeOneTree()
+    {
+        using TestImage image = TestImage.Make(600, "-b 1024 -g 256 -N 20000 -O ^metadata_csum,^uninit_bg,^resize_inode");
+        // Group 5's block bitmap moves to where nobody who looks at that block's neighbourhood sees it.
+        const uint Moved = 512200;
+        using (FileStream file = File.Open(image.Path, System.IO.FileMode.Open))
+        {
+            file.Position = (2 * 1024) + (5 * 64);
+            file.Write(BitConverter.GetBytes(Moved));
+        }
+        using Ext4Volume volume = image.Mount(new Ext4MountOptions { IsReadOnly = true });
+        BlockGroups groups = volume.Groups;
+        Assert.True(groups.IsSystemZone(512001, 1));
+        Assert.True(groups.IsSystemZone(512000, 3));
+        Assert.True(groups.IsSystemZone(258, 1));
+        Assert.False(groups.IsSystemZone(Moved - 100, 100));
+        Assert.False(groups.IsLoaded);
+        Assert.False(groups.IsSystemZone(Moved, 1));
+        // Before anything is allocated the truth comes out.
+        Assert.Throws<Ext4CorruptException>(groups.LoadAll);
+        Assert.False(groups.IsLoaded);
+    }
+
+    [Fact]
     public void DamagedBitmapTakesItsGroupOutOfUse()
     {
         using TestImage image = TestImage.Make(64, "-b 1024");
