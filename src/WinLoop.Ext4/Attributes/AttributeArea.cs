@@ -49,8 +49,9 @@ internal readonly ref struct AttributeArea
     public bool IsEmpty => _data.Length < _first + EndMarkSize || ReadUInt32LittleEndian(_data[_first..]) == 0;
 
     /// <summary>Checks all entries: inside the area, names before values, values not larger than the area.</summary>
+    /// <param name="inode">Whose they are, for the message.</param>
     /// <exception cref="Ext4CorruptException">One is not.</exception>
-    public void Validate(string where)
+    public void Validate(uint inode)
     {
         int at = _first;
         int end = _data.Length - EndMarkSize;
@@ -58,13 +59,13 @@ internal readonly ref struct AttributeArea
         {
             if (at + EntrySize > end)
             {
-                throw new Ext4CorruptException(where, "an attribute entry reaches over the end");
+                throw Damaged(inode, "an attribute entry reaches over the end");
             }
             at += SizeOf(_data[at]);
         }
         if (at > end)
         {
-            throw new Ext4CorruptException(where, "the attribute entries have no end mark");
+            throw Damaged(inode, "the attribute entries have no end mark");
         }
         int namesEnd = at + EndMarkSize;
         int values = 0;
@@ -77,14 +78,14 @@ internal readonly ref struct AttributeArea
             if (entry.ValueAt < namesEnd || entry.ValueSize < 0 || entry.ValueSize > _data.Length - entry.ValueAt ||
                 Padded(entry.ValueSize) > _data.Length - entry.ValueAt)
             {
-                throw new Ext4CorruptException(where, $"an attribute value at {entry.ValueAt} of {unchecked((uint)entry.ValueSize)} bytes");
+                throw Damaged(inode, $"an attribute value at {entry.ValueAt} of {unchecked((uint)entry.ValueSize)} bytes");
             }
             // Values that overlap need not be found one by one: their sum is what may not fit when they are moved.
             values += Padded(entry.ValueSize);
         }
         if (values > _data.Length - namesEnd)
         {
-            throw new Ext4CorruptException(where, "attribute values overlap");
+            throw Damaged(inode, "attribute values overlap");
         }
     }
 
@@ -176,6 +177,9 @@ internal readonly ref struct AttributeArea
         }
         return fits;
     }
+
+    private Ext4CorruptException Damaged(uint inode, string what) =>
+        new($"inode {inode}, {(_first == 0 ? "attributes in the inode" : "attribute block")}", what);
 
     private static int Compare(AttributeIndex index, ReadOnlySpan<byte> name, AttributeIndex otherIndex, ReadOnlySpan<byte> otherName)
     {

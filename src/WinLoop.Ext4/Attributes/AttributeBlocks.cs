@@ -27,13 +27,10 @@ internal sealed class AttributeBlocks(Ext4Volume volume)
             references is 0 or > AttributeArea.MaximumReferences)
         {
             buffer.Dispose();
-            throw new Ext4CorruptException(Where(inode), "malformed header");
+            throw new Ext4CorruptException($"inode {inode.Number}, attribute block {inode.FileAcl}", "malformed header");
         }
         return buffer;
     }
-
-    /// <summary>The block as text for messages.</summary>
-    public static string Where(Inode inode) => $"inode {inode.Number}, attribute block {inode.FileAcl}";
 
     /// <summary>Gives the inode a block with other content: shares an equal one, rewrites its own, or allocates.</summary>
     /// <param name="handle">The open handle.</param>

@@ -276,7 +276,7 @@ internal sealed partial class AttributeStore(Ext4Volume volume)
         area = new AttributeArea(bytes[InlineHeaderSize..], 0);
         try
         {
-            area.Validate($"inode {inode.Number}");
+            area.Validate(inode.Number);
         }
         catch
         {
@@ -293,7 +293,7 @@ internal sealed partial class AttributeStore(Ext4Volume volume)
         area = new AttributeArea(buffer.Data, AttributeArea.BlockHeaderSize);
         try
         {
-            area.Validate(AttributeBlocks.Where(inode));
+            area.Validate(inode.Number);
         }
         catch
         {

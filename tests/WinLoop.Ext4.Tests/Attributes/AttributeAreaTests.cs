@@ -44,7 +44,7 @@ public class AttributeAreaTests
                     model = wanted;
                     current = next;
                     area = new AttributeArea(current, first);
-                    area.Validate("test");
+                    area.Validate(1);
                     Assert.Equal(model.Count == 0, area.IsEmpty);
                     string last = "";
                     int seen = 0;
@@ -102,7 +102,7 @@ public class AttributeAreaTests
                 {
                     continue;
                 }
-                area.Validate("test");
+                area.Validate(1);
                 for (int at = first; area.TryRead(ref at, out AttributeEntry entry);)
                 {
                     area.NameOf(entry);
