@@ -26,7 +26,7 @@ public class DirectoryBlockTests
         DirectoryBlockWriter.Format(data, format);
         var model = new Dictionary<string, uint>();
         bool wasFull = false;
-        for (int step = 0; step < 20_000; step++)
+        for (int step = 0; step < 10_000; step++)
         {
             string name = new((char)('a' + random.Next(26)), 1 + random.Next(random.Next(10) == 0 ? 255 : 20));
             byte[] bytes = Encoding.ASCII.GetBytes(name);
@@ -67,7 +67,10 @@ public class DirectoryBlockTests
                     DirectoryBlockWriter.Insert(block, format, room, bytes, model[name], (DirectoryEntryType)(model[name] % 8));
                     break;
             }
-            AssertEqual(model, View(data, format));
+            if (step % (blockSize / 256) == 0)
+            {
+                AssertEqual(model, View(data, format));
+            }
         }
         Assert.True(wasFull || blockSize == 65536);
         if (hasTail)

@@ -45,7 +45,7 @@ public class HtreeHashTests
         byte[] seed = Convert.FromHexString("0123456789abcdef8899aabbccddeeff");
         var hasher = new HtreeHash(seed, isUnsigned: false);
         var random = new Random(4711);
-        const string letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-+äößéあ漢";
+        const string letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._+äößéあ漢";
         var script = new StringBuilder();
         var names = new List<string>();
         for (int length = 1; length <= 80; length++)
