@@ -107,6 +107,11 @@ public sealed partial class Ext4Volume
         {
             JournalMap map = JournalMapReader.Read(Device, Geometry, Superblock);
             JournalSuperblock journal = JournalRecovery.ReadSuperblock(Device, Geometry, map);
+            if (journal.Start != 0)
+            {
+                // The volume was marked clean over a log that was not: nobody may replay that later.
+                JournalRecovery.Discard(Device, Geometry, map, journal);
+            }
             log = new JournalLog(Device, Geometry, map, journal, Options.CacheBytes);
         }
         Journal = new JournalManager(this, log);

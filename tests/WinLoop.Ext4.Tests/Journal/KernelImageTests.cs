@@ -221,4 +221,51 @@ public class KernelImageTests
         superblock.JournalDevice = 0x0801;
         Assert.Equal("external journal", Assert.Throws<Ext4NotSupportedException>(() => JournalMapReader.Read(device, geometry, superblock)).Feature);
     }
+
+    [Theory]
+    [InlineData("-O ^metadata_csum")]
+    [InlineData("-O ^metadata_csum,^extent,^64bit")]
+    public void MutatedJournalInodesAreDamageAndNothingElse(string mkfs)
+    {
+        int seed = Random.Shared.Next();
+        TestContext.Current.TestOutputHelper!.WriteLine($"seed {seed}");
+        var random = new Random(seed);
+        using TestImage image = TestImage.Make(32, "-b 1024 " + mkfs);
+        byte[] bytes = File.ReadAllBytes(image.Path);
+        // The descriptor of group 0, the journal's inode, and the blocks its mapping is in.
+        int descriptor = 2048;
+        int table = System.Buffers.Binary.BinaryPrimitives.ReadInt32LittleEndian(bytes.AsSpan(descriptor + 8)) * 1024;
+        int inode = table + (7 * 256);
+        int indirect = System.Buffers.Binary.BinaryPrimitives.ReadInt32LittleEndian(bytes.AsSpan(inode + 0x28 + 48)) * 1024;
+        for (int round = 0; round < 3000; round++)
+        {
+            byte[]? undo = null;
+            int at = 0;
+            var changes = new List<(int At, byte[] Old)>();
+            for (int m = random.Next(1, 4); m > 0; m--)
+            {
+                at = random.Next(6) switch { 0 => descriptor + (random.Next(16) * 4), 1 when indirect > 0 && indirect < bytes.Length - 1024 => indirect + (random.Next(256) * 4), 2 => inode + (random.Next(32) * 4), _ => inode + 0x28 + (random.Next(15) * 4) };
+                undo = bytes.AsSpan(at, 4).ToArray();
+                changes.Add((at, undo));
+                uint value = random.Next(5) switch { 0 => 0u, 1 => uint.MaxValue, 2 => (uint)random.Next(40000), 3 => 0xF30A | (uint)random.Next(8) << 16, _ => (uint)random.NextInt64(1L << 32) };
+                System.Buffers.Binary.BinaryPrimitives.WriteUInt32LittleEndian(bytes.AsSpan(at), value);
+            }
+            using var device = new MemoryDevice(bytes);
+            var superblock = new Superblock(bytes.AsSpan(Superblock.Offset)) { JournalBackupType = (byte)random.Next(2) };
+            Geometry geometry = Geometry.Create(superblock, bytes.Length);
+            try
+            {
+                JournalMap map = JournalMapReader.Read(device, geometry, superblock);
+                JournalRecovery.Run(device, geometry, map, JournalRecovery.ReadSuperblock(device, geometry, map));
+            }
+            catch (Exception e) when (e is Ext4CorruptException or Ext4NotSupportedException)
+            {
+            }
+            changes.Reverse();
+            foreach ((int place, byte[] old) in changes)
+            {
+                old.CopyTo(bytes.AsSpan(place));
+            }
+        }
+    }
 }

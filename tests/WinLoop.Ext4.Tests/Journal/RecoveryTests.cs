@@ -282,6 +282,23 @@ public class RecoveryTests
     }
 
     [Fact]
+    public void ADiscardedLogIsNeverReplayedAndItsIdsNeverUsedAgain()
+    {
+        foreach (uint tid in new[] { 2u, 0xFFFFFFFE })
+        {
+            LogBuilder log = Make(0, 18, start: 1080, tid);
+            log.Put(1500, Filled(1)).Commit();
+            log.Put(1501, Filled(1)).Commit();
+            log.Put(1502, Filled(1)).Commit();
+            JournalRecovery.Discard(log.Device, log.Geometry, log.Map, JournalRecovery.ReadSuperblock(log.Device, log.Geometry, log.Map));
+            JournalRecoveryResult result = log.Recover();
+            Assert.False(result.WasNeeded);
+            Assert.True(Ext4.Journal.Transaction.IsAfter(result.NextTid, unchecked(tid + 2)));
+            Assert.Equal(0, log.Home(1500)[0]);
+        }
+    }
+
+    [Fact]
     public void StaleFastCommitsAreNoObstacleAndLiveOnesAre()
     {
         const uint feature = 18 | 0x20;

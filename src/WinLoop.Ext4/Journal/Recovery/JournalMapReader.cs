@@ -75,11 +75,11 @@ internal sealed class JournalMapReader
         byte[] raw = new byte[geometry.InodeSize];
         uint index = (number - 1) % geometry.InodesPerGroup;
         ulong table = InodeTableOf(device, geometry, geometry.GroupOfInode(number));
-        ulong at = (table << geometry.BlockSizeBits) + ((ulong)index * (uint)geometry.InodeSize);
         if (!geometry.IsValidRange(table, geometry.InodeTableBlocks))
         {
             throw Damaged($"its inode table is at block {table}");
         }
+        ulong at = (table << geometry.BlockSizeBits) + ((ulong)index * (uint)geometry.InodeSize);
         device.Read(raw, (long)at);
         int extra = InodeRecord.ExtraSize(raw);
         uint seed = geometry.InodeSeed(number, ReadUInt32LittleEndian(raw.AsSpan(InodeRecord.GenerationAt)));

@@ -100,6 +100,33 @@ internal static class JournalRecovery
         };
     }
 
+    /// <summary>
+    /// Empties a log that is not to be replayed: the volume says that it needs no recovery, so whatever is in the
+    /// log is older than the volume. No transaction id that can still be read in the log is used again.
+    /// </summary>
+    /// <param name="device">The volume.</param>
+    /// <param name="geometry">The volume's.</param>
+    /// <param name="map">The journal's blocks.</param>
+    /// <param name="jsb">The journal superblock; renewed in place.</param>
+    public static void Discard(IBlockDevice device, Geometry geometry, JournalMap map, JournalSuperblock jsb)
+    {
+        JournalFormat format = JournalFormat.Create(jsb, geometry.BlockSize, map.Count);
+        var reader = new JournalReader(device, geometry.BlockSizeBits, map);
+        uint ahead = 0;
+        for (uint position = format.First; position < format.End; position++)
+        {
+            if (JournalBlock.TryReadHeader(reader.Read(position), out _, out uint tid) &&
+                unchecked(tid - jsb.Sequence) is var distance && distance <= format.End)
+            {
+                ahead = Math.Max(ahead, distance);
+            }
+        }
+        jsb.Start = 0;
+        jsb.Sequence = unchecked(jsb.Sequence + ahead + 1);
+        WriteSuperblock(device, geometry, map, jsb, WriteTag.JournalSuperblock);
+        device.Flush();
+    }
+
     // Writes the newest image of each block, in the order of home locations, neighbours together.
     private static int Replay(IBlockDevice device, Geometry geometry, JournalReader reader, JournalScanner scanner)
     {
