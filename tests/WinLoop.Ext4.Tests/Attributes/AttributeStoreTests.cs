@@ -379,6 +379,51 @@ public class AttributeStoreTests
         image.AssertClean();
     }
 
+    [Theory]
+    [InlineData("-b 1024")]
+    [InlineData("-b 1024 -I 128")]
+    public void NewInodesTakeTheirDirectorysDefaultAcl(string mkfs)
+    {
+        using TestImage image = TestImage.Make(16, mkfs);
+        image.WithKernel("mkdir $M/d; setfacl -m d:u:1000:rwx,d:g:50:rx,d:o::r $M/d");
+        using TestImage twin = image.Copy();
+        using var kernel = new KernelAttributes(twin);
+        using (Ext4Volume volume = image.Mount())
+        {
+            Inode root = volume.GetInode(Ext4Volume.RootInode);
+            Inode directory = volume.Lookup(root, "d"u8)!;
+            for (int i = 0; i < 20; i++)
+            {
+                byte[] file = B($"f{i}"), folder = B($"s{i}");
+                ushort mode = (ushort)(i * 27 % 512);
+                Inode made = volume.Create(directory, file, (ushort)(InodeMode.Regular | mode), 0, new Caller(0, 0, 0x3F));
+                Inode sub = volume.CreateDirectory(directory, folder, mode, new Caller(0, 0, 0x3F));
+                kernel.CreateFile($"d/f{i}", mode);
+                kernel.CreateDirectory($"d/s{i}", mode);
+                foreach ((string path, Inode inode) in new[] { ($"d/f{i}", made), ($"d/s{i}", sub) })
+                {
+                    Assert.Equal(kernel.ModeOf(path), inode.Mode);
+                    AssertSame(kernel.All(path), All(volume, inode), path);
+                }
+                volume.Release(made);
+                volume.Release(sub);
+                if (i % 3 == 0)
+                {
+                    volume.Unlink(directory, file);
+                    volume.RemoveDirectory(directory, folder);
+                }
+            }
+            Inode link = volume.CreateSymlink(directory, "link"u8, "target"u8, Caller.Root);
+            Assert.Empty(All(volume, link));
+            Assert.Equal((int)Errno.EOPNOTSUPP, ErrorOf(() => volume.SetExtendedAttribute(link, "system.posix_acl_access"u8, MakeAcl(new Random(1)), 0)));
+            volume.SetExtendedAttribute(link, "trusted.t"u8, new byte[300], 0);
+            volume.Release(link);
+        }
+        image.AssertClean();
+        image.WithKernel("rm -r $M/d");
+        image.AssertClean();
+    }
+
     private static byte[] MakeAcl(Random random)
     {
         int P() => random.Next(8);
