@@ -1,6 +1,8 @@
 using System.Diagnostics;
+using System.Text;
 using WinLoop.Ext4.Create;
 using WinLoop.Ext4.Format;
+using WinLoop.Ext4.Inodes;
 using WinLoop.TestKit;
 
 namespace WinLoop.Ext4.Tests.Create;
@@ -30,6 +32,51 @@ public sealed class Ext4CreatorTests
         Ext4Creator.Create(device, new Ext4CreateOptions { IsZeroed = true, Label = "made here" });
         MountAndFill(device);
         Assert.Equal("made here", SuperblockReader.Read(device).Label);
+    }
+
+    [Theory]
+    [InlineData(1, 256, true), InlineData(20, 128, true), InlineData(20, 256, false), InlineData(600, 256, true)]
+    public void EngineMountsAndFillsIt(int megabytes, int inodeSize, bool hasChecksums)
+    {
+        using var device = new SparseFile(megabytes * MiB);
+        Ext4Creator.Create(device, new Ext4CreateOptions
+        {
+            IsZeroed = true,
+            InodeSize = inodeSize,
+            HasMetadataChecksums = hasChecksums,
+            HasOrphanFile = true,
+            HasChecksumSeed = hasChecksums,
+        });
+        MountAndFillWithEngine(device);
+    }
+
+    [Fact]
+    public void EngineNeverTakesGarbageBehindLazyTablesForInodes()
+    {
+        using var device = new SparseFile(20 * MiB);
+        device.Fill(0xA5);
+        Ext4Creator.Create(device, new Ext4CreateOptions { UseLazyInodeTables = true });
+        MountAndFillWithEngine(device);
+        MountAndFill(device);
+    }
+
+    private static void MountAndFillWithEngine(SparseFile device)
+    {
+        using (Ext4Volume volume = Ext4Volume.Mount(new SparseFile(device.Path), new Ext4MountOptions()))
+        {
+            Assert.False(volume.IsReadOnly, volume.ReadOnlyReason);
+            Inode root = volume.GetInode(Ext4Volume.RootInode);
+            for (int i = 0; i < 50; i++)
+            {
+                Inode directory = volume.CreateDirectory(root, Encoding.UTF8.GetBytes($"directory {i}"), 0x1ED, Caller.Root);
+                Inode file = volume.Create(directory, "file"u8, 0x81A4, 0, Caller.Root);
+                volume.Write(file, new byte[1000 + i], 0, Caller.Root);
+                volume.Release(file);
+                volume.Release(directory);
+            }
+            volume.Release(root);
+        }
+        AssertClean(device, "after the engine");
     }
 
     [Fact]
