@@ -53,7 +53,8 @@ public sealed partial class RequestQueue : IDisposable
     /// <summary>How many requests may be in flight at once.</summary>
     public int Depth => _tags.Depth;
 
-    /// <summary>How many requests are in flight: executing, in the dispatch list, or waiting to be requeued.</summary>
+    /// <summary>How many requests are in flight: executing, in the dispatch list, or waiting to be requeued.
+    /// While frozen, a request that comes and has to wait may be counted for a moment.</summary>
     public int InFlight => _tags.InUse;
 
     /// <summary>True between <see cref="StartFreeze"/> (or <see cref="Freeze"/>) and <see cref="Unfreeze"/>.</summary>

@@ -11,6 +11,8 @@ internal sealed unsafe class LinuxBackingFile : BackingFile
     /// <summary>What one system call is asked for at most; the kernel's own limit is little below 2 GiB.</summary>
     private const long MaxTransfer = 1 << 30;
 
+    private const int ClaimAttempts = 4;
+
     private readonly SafeFd _handle;
     private readonly SafeFd? _direct;
     private readonly bool _isBlockDevice;
@@ -64,8 +66,7 @@ internal sealed unsafe class LinuxBackingFile : BackingFile
         if (status.IsBlockDevice)
         {
             // The claim is a descriptor of its own, so that it can be given up without closing the device.
-            claim = SafeFd.TryOpen(path, access | LibC.O_EXCL, out int reason)
-                ?? throw LinuxErrors.Open(reason, path, options.IsReadOnly);
+            claim = Claim(path, access, options);
         }
 
         SafeFd handle = SafeFd.TryOpen(path, access, out int errno) ?? throw Failed(claim, errno, path, options);
@@ -207,10 +208,38 @@ internal sealed unsafe class LinuxBackingFile : BackingFile
     {
         ReleaseClaim();
         _direct?.Dispose();
+        if (!_isBlockDevice)
+        {
+            // A child process between fork and exec holds copies of all descriptors, and with them the lock:
+            // closing alone would not give it up until then.
+            LibC.flock(_fd, LibC.LOCK_UN);
+        }
+
         _handle.Dispose();
     }
 
     private static bool IsAligned(long value) => (value & (DirectAlignment - 1)) == 0;
+
+    /// <summary>Claims a block device for this process alone.</summary>
+    private static SafeFd Claim(string path, int access, LoopDeviceOptions options)
+    {
+        for (int attempt = 1; ; attempt++)
+        {
+            SafeFd? claim = SafeFd.TryOpen(path, access | LibC.O_EXCL, out int errno);
+            if (claim is not null)
+            {
+                return claim;
+            }
+
+            // A claim that was given up just now lives on in a child process until that has called exec.
+            if (errno != LibC.EBUSY || attempt == ClaimAttempts)
+            {
+                throw LinuxErrors.Open(errno, path, options.IsReadOnly);
+            }
+
+            Thread.Sleep(10);
+        }
+    }
 
     private static BlockDeviceException Failed(SafeFd? claim, int errno, string path, LoopDeviceOptions options)
     {
