@@ -26,7 +26,7 @@ public sealed partial class Ext4Volume
         {
             Superblock superblock = SuperblockReader.Read(device);
             FeatureSupport.RequireMountable(superblock);
-            string? reason = options.IsReadOnly ? null : WhyReadOnly(superblock, device);
+            string? reason = options.IsReadOnly ? null : WhyReadOnly(superblock, device.IsReadOnly);
             bool isReadOnly = options.IsReadOnly || reason is not null;
             string? report = null;
             JournalRecoveryResult? recovered = null;
@@ -52,13 +52,14 @@ public sealed partial class Ext4Volume
         }
     }
 
-    private static string? WhyReadOnly(Superblock superblock, IBlockDevice device)
+    /// <summary>Why a volume that can be mounted would be mounted read-only; null if it can be written.</summary>
+    public static string? WhyReadOnly(Superblock superblock, bool isDeviceReadOnly)
     {
         if (FeatureSupport.ReadOnlyReason(superblock) is { } reason)
         {
             return reason;
         }
-        if (device.IsReadOnly)
+        if (isDeviceReadOnly)
         {
             return "the image is read-only";
         }

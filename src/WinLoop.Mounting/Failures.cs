@@ -57,6 +57,8 @@ public static class Failures
         {
             BlockDeviceError.Busy => (MountError.Busy, "'winloop list' and 'losetup -a' show who uses it; -r mounts it read-only."),
             BlockDeviceError.ReadOnly => (MountError.Denied, "Use -r to mount it read-only."),
+            BlockDeviceError.NotFound => (MountError.NotFound, "Check the path."),
+            BlockDeviceError.Denied => (MountError.Denied, "Run it as a user who may, or as root."),
             BlockDeviceError.NoSpace => (MountError.Failed, "Make room on the disk that holds the image."),
             _ => (MountError.Failed, (string?)null),
         };

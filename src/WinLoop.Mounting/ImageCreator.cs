@@ -36,7 +36,7 @@ public static class ImageCreator
                 file.SetLength(request.Size);
             }
             CreatedImage made;
-            using (var device = new TemporaryFileDevice(draft, false))
+            using (LoopDevice device = LoopDevice.Open(draft))
             {
                 Ext4Creator.Create(device, request.Options with { IsZeroed = true });
                 made = Describe(SuperblockReader.Read(device), device);
@@ -89,7 +89,7 @@ public static class ImageCreator
     {
         try
         {
-            new TemporaryFileDevice(target, false).Dispose();
+            LoopDevice.Open(target).Dispose();
         }
         catch (BlockDeviceException e) when (e.Error == BlockDeviceError.Busy)
         {

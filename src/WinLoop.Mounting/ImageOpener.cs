@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using WinLoop.Ext4.Format;
 using WinLoop.Mounting.Linux;
 using WinLoop.Storage;
 
@@ -6,11 +7,12 @@ namespace WinLoop.Mounting;
 
 /// <summary>An open image and the device of the volume in it.</summary>
 /// <param name="Path">Absolute path, symlinks resolved.</param>
-/// <param name="Volume">The volume's bytes.</param>
+/// <param name="Image">All of the image, or the part that the offset and the size limit leave.</param>
+/// <param name="Volume">The volume's bytes; disposing it closes the image.</param>
 /// <param name="Partition">Number in the partition table; null if there is none or an offset was given.</param>
-/// <param name="Offset">First byte of the volume in the image.</param>
+/// <param name="Offset">First byte of the volume in the file.</param>
 /// <param name="ReadOnlyReason">Why it is read-only although that was not asked for.</param>
-public sealed record OpenedImage(string Path, IBlockDevice Volume, int? Partition, long Offset, string? ReadOnlyReason)
+public sealed record OpenedImage(string Path, LoopDevice Image, IBlockDevice Volume, int? Partition, long Offset, string? ReadOnlyReason)
 {
     /// <summary>Bytes of the volume.</summary>
     public long Size => Volume.Length;
@@ -23,13 +25,78 @@ public static class ImageOpener
     /// <param name="path">The image file or block device.</param>
     /// <param name="partition">The user's choice; null = the only one with ext.</param>
     /// <param name="options">Of the mount.</param>
+    /// <param name="what">What fails if it fails, for example <c>cannot mount pi.img</c>.</param>
     /// <param name="notes">Gets sentences for the user.</param>
-    public static OpenedImage Open(string path, int? partition, MountOptions options, ICollection<string> notes)
+    /// <exception cref="MountException">Why not.</exception>
+    public static OpenedImage Open(string path, int? partition, MountOptions options, string what, ICollection<string> notes)
     {
-        string what = $"cannot mount {path}";
         string real = Check(path, what);
-        string? reason = options.IsReadOnly ? null : WhyNotWritable(real, what);
-        return new OpenedImage(real, new TemporaryFileDevice(real, options.IsReadOnly || reason != null), null, 0, reason);
+        LoopDevice image = OpenDevice(real, options, what, out string? reason);
+        try
+        {
+            LocatedVolume located = Locate(image, partition, options.Offset != null, what);
+            foreach (string warning in located.Warnings)
+            {
+                notes.Add(warning);
+            }
+            return new OpenedImage(real, image, located.Device, located.Partition?.Number, (options.Offset ?? 0) + located.Offset, reason);
+        }
+        catch
+        {
+            image.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>Finds the volume and makes sure that it is one.</summary>
+    /// <param name="image">The open image; the volume's device owns it from then on.</param>
+    /// <param name="partition">The user's choice.</param>
+    /// <param name="isVolume">The image is the volume: do not look for partitions.</param>
+    /// <param name="what">What fails if it fails.</param>
+    /// <exception cref="MountException">There is none, or the choice is not clear. The image stays open.</exception>
+    public static LocatedVolume Locate(LoopDevice image, int? partition, bool isVolume, string what)
+    {
+        LocatedVolume located;
+        try
+        {
+            located = isVolume ? new LocatedVolume(image, null, 0, []) : VolumeLocator.Locate(image, partition, ownsImage: true);
+        }
+        catch (VolumeNotFoundException e)
+        {
+            MountError error = partition != null ? MountError.NotFound
+                : e.Candidates.Any(c => c.IsExtCandidate) ? MountError.Usage : MountError.Unsupported;
+            throw new MountException(error, what, e.Message,
+                error == MountError.Unsupported ? "'winloop info' shows what is in the image." : "Choose one with -p NUMBER.", e);
+        }
+        catch (PartitionTableException e)
+        {
+            throw new MountException(MountError.Damaged, what, e.Message, "Give the place of the volume with --offset.", e);
+        }
+        if (!SuperblockReader.HasMagic(located.Device) && SuperblockReader.FindBackup(located.Device) == null)
+        {
+            throw new MountException(MountError.Unsupported, what, "this is not an ext2, ext3 or ext4 file system",
+                "'winloop info' shows what is in the image.");
+        }
+        return located;
+    }
+
+    private static LoopDevice OpenDevice(string path, MountOptions options, string what, out string? reason)
+    {
+        reason = null;
+        var device = new LoopDeviceOptions { Offset = options.Offset ?? 0, SizeLimit = options.SizeLimit ?? 0, IsReadOnly = options.IsReadOnly };
+        try
+        {
+            return LoopDevice.Open(path, device);
+        }
+        catch (BlockDeviceException e) when (!options.IsReadOnly && e.Error is BlockDeviceError.ReadOnly or BlockDeviceError.Denied)
+        {
+            reason = e.Error == BlockDeviceError.ReadOnly ? "the image is on a read-only medium" : "no permission to write the image";
+            return LoopDevice.Open(path, device with { IsReadOnly = true });
+        }
+        catch (BlockDeviceException e) when (e.Error == BlockDeviceError.OutOfRange)
+        {
+            throw new MountException(MountError.Usage, what, e.Message, "Give a smaller offset.", e);
+        }
     }
 
     /// <summary>Checks that a path can be an image and resolves it.</summary>
@@ -58,26 +125,6 @@ public static class ImageOpener
             throw Failures.ExplainErrno(Marshal.GetLastPInvokeError(), what);
         }
         return Native.RealPath(path) ?? System.IO.Path.GetFullPath(path);
-    }
-
-    private static string? WhyNotWritable(string path, string what)
-    {
-        if (OperatingSystem.IsWindows())
-        {
-            return new FileInfo(path).IsReadOnly ? "the file is marked read-only" : null;
-        }
-        if (Native.access(path, Native.W_OK) == 0)
-        {
-            return null;
-        }
-        int errno = Marshal.GetLastPInvokeError();
-        return errno switch
-        {
-            Native.EROFS => "the image is on a read-only file system",
-            Native.EACCES => "no permission to write the image",
-            Native.EPERM => "the image is immutable (chattr)",
-            _ => throw Failures.ExplainErrno(errno, what),
-        };
     }
 
     private static MountException IsDirectory(string what) =>

@@ -21,7 +21,7 @@ public sealed record MountPoint(string Path, bool IsOwned)
         int errno = FileStatus.TryGet(directory, out FileStatus status);
         if (errno == Native.ENOTCONN)
         {
-            throw new MountException(MountError.Busy, what, "a mount whose server has died is still there",
+            throw new MountException(MountError.Busy, what, "a mount whose serving process has died is still there",
                 $"Undo it with 'winloop unmount {directory}'.");
         }
         if (errno != 0)
@@ -38,7 +38,7 @@ public sealed record MountPoint(string Path, bool IsOwned)
             throw new MountException(MountError.Busy, what, $"{mount.Source} is mounted there",
                 $"Undo that with 'winloop unmount {directory}', or give another directory.");
         }
-        uint user = Native.geteuid();
+        uint user = CurrentUser.Uid;
         if (user != 0 && status.Uid != user)
         {
             throw new MountException(MountError.Denied, what, "the directory belongs to another user",
@@ -103,7 +103,7 @@ public sealed record MountPoint(string Path, bool IsOwned)
 
     private static string Parent()
     {
-        uint user = Native.geteuid();
+        uint user = CurrentUser.Uid;
         if (user == 0)
         {
             return "/mnt/winloop";

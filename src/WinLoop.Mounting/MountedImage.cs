@@ -27,10 +27,11 @@ public sealed class MountedImage : IDisposable
 
     /// <summary>Opens the image; nothing is written yet.</summary>
     /// <param name="request">What the user asked for.</param>
+    /// <param name="what">What fails if it fails.</param>
     /// <param name="notes">Gets sentences for the user.</param>
     /// <exception cref="MountException">Why it cannot be mounted.</exception>
-    public static MountedImage Open(MountRequest request, ICollection<string> notes) =>
-        new(ImageOpener.Open(request.Image, request.Partition, request.Options, notes));
+    public static MountedImage Open(MountRequest request, string what, ICollection<string> notes) =>
+        new(ImageOpener.Open(request.Image, request.Partition, request.Options, what, notes));
 
     /// <summary>Mounts the volume: recovers the journal where that is needed.</summary>
     /// <param name="options">How.</param>

@@ -3,6 +3,7 @@ using System.Globalization;
 using WinLoop.Cli.Output;
 using WinLoop.Ext4.Create;
 using WinLoop.Mounting;
+using WinLoop.Mounting.Linux;
 
 namespace WinLoop.Cli.Commands;
 
@@ -19,7 +20,7 @@ internal sealed class CreateCommand
     private readonly Option<double> _reserved = new("--reserved", "-m") { Description = "Per cent of the blocks that only root may fill.", DefaultValueFactory = _ => 5 };
     private readonly Option<bool> _noJournal = new("--no-journal") { Description = "Make no journal: a crash may then damage the file system." };
     private readonly Option<string?> _journalSize = new("--journal-size") { Description = "Bytes of the journal; by the size of the image without it." };
-    private readonly Option<string?> _owner = new("--owner") { Description = "Owner of the root directory, UID[:GID].", HelpName = "UID[:GID]" };
+    private readonly Option<string?> _owner = new("--owner") { Description = "Owner of the root directory; the user who makes the image without it.", HelpName = "UID[:GID]" };
     private readonly Option<bool> _force = new("--force", "-F") { Description = "Replace IMAGE if it exists." };
 
     internal static Command Create() => new CreateCommand().Build();
@@ -79,7 +80,8 @@ internal sealed class CreateCommand
     {
         if (text == null)
         {
-            return (0, 0);
+            // Who makes an image wants to write to it.
+            return (CurrentUser.Uid, CurrentUser.Gid);
         }
         string[] parts = text.Split(':');
         if (parts.Length > 2 || !uint.TryParse(parts[0], NumberStyles.None, CultureInfo.InvariantCulture, out uint uid))

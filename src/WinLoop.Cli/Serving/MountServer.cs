@@ -17,15 +17,16 @@ internal sealed class MountServer : IDisposable
 
     private readonly MountRegistry _registry;
     private readonly MountPoint _mountPoint;
+    private readonly MountedImage _image;
     private readonly FuseHost _host;
     private readonly StopSignals _signals;
     private readonly MountRecord _record;
     private readonly StatisticsServer? _statistics;
 
     private MountServer(
-        MountRegistry registry, MountPoint mountPoint, FuseHost host, StopSignals signals, MountRecord record, List<string> notes)
+        MountRegistry registry, MountPoint mountPoint, MountedImage image, FuseHost host, StopSignals signals, MountRecord record, List<string> notes)
     {
-        (_registry, _mountPoint, _host, _signals, _record) = (registry, mountPoint, host, signals, record);
+        (_registry, _mountPoint, _image, _host, _signals, _record) = (registry, mountPoint, image, host, signals, record);
         _registry.Write(record);
         Answer = new MountAnswer(record.Directory, record.Image, record.Partition, record.Offset, record.Size, record.Label,
             record.Uuid, record.ReadOnly, record.ReadOnlyReason, record.FileSystem, record.Device, record.Pid);
@@ -58,13 +59,18 @@ internal sealed class MountServer : IDisposable
         try
         {
             RequireFuse(what);
-            image = MountedImage.Open(request, notes);
+            image = MountedImage.Open(request, what, notes);
             mountPoint = MountPoint.Prepare(request.Directory, image.Image.Path);
             MountRegistry registry = MountRegistry.Open();
             image.MountVolume(request.Options, mountPoint.Path, notes);
+            if (CurrentUser.IsRoot)
+            {
+                // The kernel claims a block device for the mount; until now this process did.
+                image.Image.Image.ReleaseClaim();
+            }
             host = FuseHost.Mount(image.Volume, mountPoint.Path, HostOptions(request.Options, image));
             image.ReleaseToHost();
-            return new MountServer(registry, mountPoint, host, signals, Describe(id, image, mountPoint, host), notes);
+            return new MountServer(registry, mountPoint, image, host, signals, Describe(id, image, mountPoint, host), notes);
         }
         catch (Exception e)
         {
@@ -72,8 +78,28 @@ internal sealed class MountServer : IDisposable
             image?.Dispose();
             mountPoint?.Release();
             signals.Dispose();
-            throw FuseFailures.Explain(e, what);
+            throw Refine(FuseFailures.Explain(e, what), request.Image, what);
         }
+    }
+
+    // The device knows that the image is locked; the registry knows by which mount.
+    private static MountException Refine(MountException failure, string image, string what)
+    {
+        if (failure.Error != MountError.Busy)
+        {
+            return failure;
+        }
+        string path = HostPath.Resolve(image);
+        if (MountRegistry.ListAll().FirstOrDefault(m => m.Record.Image == path) is not { } mount)
+        {
+            return failure;
+        }
+        string directory = mount.Record.Directory;
+        return mount.State == MountState.Dead
+            ? new MountException(MountError.Busy, what, $"a mount on {directory} whose serving process has died still holds it",
+                $"Undo that mount with 'winloop unmount {directory}'.", failure)
+            : new MountException(MountError.Busy, what, $"it is mounted on {directory}",
+                $"Use it there, or undo that mount with 'winloop unmount {directory}'.", failure);
     }
 
     /// <summary>Returns when the mount is undone and the image is closed and clean.</summary>
@@ -81,14 +107,18 @@ internal sealed class MountServer : IDisposable
     internal void WaitForEnd()
     {
         bool clean = _host.WaitForUnmount();
+        string? stopped = !_record.ReadOnly && _image.Volume.IsReadOnly ? _image.Volume.ReadOnlyReason : null;
         _statistics?.Dispose();
         _mountPoint.Release();
-        if (clean)
+        if (clean && stopped == null)
         {
             _registry.Remove(_record.Id);
             return;
         }
-        MountException failure = Failures.Explain(_host.Failure ?? new IOException("unknown error"), $"cannot close {_record.Image} cleanly");
+        string what = $"{_record.Image} was not closed cleanly";
+        MountException failure = _host.Failure is { } error
+            ? Failures.Explain(error, what)
+            : new MountException(MountError.Failed, what, stopped ?? "unknown error", "The next mount recovers it from its journal.");
         _registry.Write(_record with { Failure = failure.Message });
         throw failure;
     }
@@ -141,7 +171,7 @@ internal sealed class MountServer : IDisposable
 
     private static FuseMountOptions HostOptions(MountOptions options, MountedImage image)
     {
-        bool privileged = Unmounter.IsPrivileged;
+        bool privileged = CurrentUser.IsRoot;
         return new FuseMountOptions
         {
             Source = image.Image.Path,
@@ -171,7 +201,7 @@ internal sealed class MountServer : IDisposable
             ReadOnlyReason = image.ReadOnlyReason,
             FileSystem = host.FileSystemType,
             Device = host.DeviceName,
-            Owner = Unmounter.User,
+            Owner = CurrentUser.Uid,
             Pid = process.Pid,
             StartTime = process.StartTime,
             Since = DateTimeOffset.UtcNow,
@@ -179,12 +209,23 @@ internal sealed class MountServer : IDisposable
         };
     }
 
-    private MountStatistics CollectStatistics() => new()
+    private MountStatistics CollectStatistics()
     {
-        Directory = _record.Directory,
-        Image = _record.Image,
-        Seconds = Math.Round((DateTimeOffset.UtcNow - _record.Since).TotalSeconds, 1),
-        PeakMemory = System.Diagnostics.Process.GetCurrentProcess().PeakWorkingSet64,
-        Queues = [QueueFigures.From("host", _host.GetStatistics())],
-    };
+        VolumeFigures engine = _image.Volume.GetFigures();
+        return new MountStatistics
+        {
+            Directory = _record.Directory,
+            Image = _record.Image,
+            Seconds = Math.Round((DateTimeOffset.UtcNow - _record.Since).TotalSeconds, 1),
+            PeakMemory = System.Diagnostics.Process.GetCurrentProcess().PeakWorkingSet64,
+            Queues = [QueueFigures.From("host", _host.GetStatistics()), QueueFigures.From("device", _image.Image.Image.Queue.GetStatistics())],
+            Engine = new Dictionary<string, long>
+            {
+                ["commits"] = engine.Commits,
+                ["cachedBlocks"] = engine.CachedBlocks,
+                ["cachedBlockLimit"] = engine.CachedBlockLimit,
+                ["cachedInodes"] = engine.CachedInodes,
+            },
+        };
+    }
 }

@@ -112,6 +112,9 @@ public sealed class Superblock
     /// <summary>The volume name up to its first NUL, as UTF-8.</summary>
     public string Label => Text(VolumeName);
 
+    /// <summary>s_last_mounted up to its first NUL, as UTF-8.</summary>
+    public string LastMountedOn => Text(LastMounted);
+
     /// <summary>The first orphan-list error fields as text.</summary>
     internal static string Text(ReadOnlySpan<byte> field)
     {

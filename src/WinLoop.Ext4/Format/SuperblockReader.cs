@@ -15,6 +15,18 @@ public static class SuperblockReader
     // sparse_super they hold one too; with sparse_super2 mke2fs uses group 1.
     private static ReadOnlySpan<byte> BackupGroups => [1, 3, 5, 7, 9, 25, 27, 49, 81, 125];
 
+    /// <summary>True if the primary superblock's magic is there.</summary>
+    public static bool HasMagic(IBlockDevice device)
+    {
+        if (device.Length < Superblock.Offset + Superblock.Size)
+        {
+            return false;
+        }
+        Span<byte> raw = stackalloc byte[Superblock.Size];
+        device.Read(raw, Superblock.Offset);
+        return new Superblock(raw).Magic == Superblock.MagicValue;
+    }
+
     /// <summary>Reads the primary superblock and verifies magic and checksum.</summary>
     /// <exception cref="Ext4CorruptException">No ext2, ext3 or ext4 volume, or a damaged superblock.</exception>
     public static Superblock Read(IBlockDevice device)

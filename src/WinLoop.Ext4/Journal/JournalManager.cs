@@ -27,6 +27,7 @@ internal sealed partial class JournalManager : IDisposable
     private readonly int _maxTransaction;
     private readonly CommitStream _stream;
     private Transaction _running;
+    private readonly uint _firstTid;
     private uint _committedTid;
     private volatile Exception? _abortReason;
     private volatile bool _isActive;
@@ -42,6 +43,7 @@ internal sealed partial class JournalManager : IDisposable
         _maxTransaction = log is null ? limit : Math.Min(limit, log.Capacity / 4);
         _stream = new CommitStream(blockSize);
         uint first = log?.FirstTid ?? 1;
+        _firstTid = first;
         _running = new Transaction(first);
         _committedTid = unchecked(first - 1);
     }
@@ -60,6 +62,9 @@ internal sealed partial class JournalManager : IDisposable
 
     /// <summary>True if a handle of the calling thread is open.</summary>
     public static bool IsHandleOpen => t_open is not null;
+
+    /// <summary>Transactions committed since the mount.</summary>
+    public uint CommitCount => unchecked(Volatile.Read(ref _committedTid) - _firstTid + 1);
 
     /// <summary>True if the transaction is durable.</summary>
     public bool IsCommitted(uint tid) => !Transaction.IsAfter(tid, Volatile.Read(ref _committedTid));

@@ -25,7 +25,7 @@ public readonly record struct FileStatus(uint Uid, ushort Mode, uint DeviceMajor
     public bool IsBlockDevice => (Mode & 0xF000) == 0x6000;
 
     /// <summary>True if it belongs to this process's user and nobody else can write to it.</summary>
-    public bool IsOwnAndPrivate => Uid == Native.geteuid() && (Mode & 0x12) == 0;
+    public bool IsOwnAndPrivate => Uid == CurrentUser.Uid && (Mode & 0x12) == 0;
 
     /// <summary>Asks for <paramref name="path"/>; null if the system does not tell.</summary>
     public static FileStatus? Of(string path) => TryGet(path, out FileStatus status) == 0 ? status : null;

@@ -13,6 +13,9 @@ internal static unsafe partial class Native
     [LibraryImport("libc")]
     internal static partial uint geteuid();
 
+    [LibraryImport("libc")]
+    internal static partial uint getegid();
+
     [LibraryImport("libc", StringMarshalling = StringMarshalling.Utf8, SetLastError = true)]
     private static partial byte* realpath(string path, byte* resolved);
 

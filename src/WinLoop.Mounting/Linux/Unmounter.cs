@@ -9,12 +9,6 @@ public static class Unmounter
     /// <summary>EBUSY.</summary>
     public const int Busy = Native.EBUSY;
 
-    /// <summary>True for root.</summary>
-    public static bool IsPrivileged => Native.geteuid() == 0;
-
-    /// <summary>This process's user.</summary>
-    public static uint User => Native.geteuid();
-
     /// <summary>Unmounts.</summary>
     /// <param name="directory">Absolute path of the mount point.</param>
     /// <param name="lazy">Detach now, although files are open.</param>
@@ -23,7 +17,7 @@ public static class Unmounter
     {
         int result = Native.umount2(directory, (lazy ? Native.MNT_DETACH : 0) | Native.UMOUNT_NOFOLLOW);
         int errno = result == 0 ? 0 : Marshal.GetLastPInvokeError();
-        return errno == Native.EPERM && Native.geteuid() != 0 ? UnmountAsUser(directory, lazy) : errno;
+        return errno == Native.EPERM && !CurrentUser.IsRoot ? UnmountAsUser(directory, lazy) : errno;
     }
 
     /// <summary>
@@ -38,7 +32,7 @@ public static class Unmounter
             _ = Native.syncfs(fd);
             _ = Native.close(fd);
         }
-        if (IsPrivileged)
+        if (CurrentUser.IsRoot)
         {
             // With MNT_FORCE the kernel cuts the connection to the server.
             _ = Native.umount2(directory, Native.MNT_FORCE | Native.MNT_DETACH | Native.UMOUNT_NOFOLLOW);

@@ -105,7 +105,7 @@ public sealed class MountRegistry
         }
         // Everybody may list root's mounts; a user's own are his.
         UnixFileMode mode = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute;
-        if (RunsAsRoot)
+        if (CurrentUser.IsRoot)
         {
             mode |= UnixFileMode.GroupRead | UnixFileMode.GroupExecute | UnixFileMode.OtherRead | UnixFileMode.OtherExecute;
         }
@@ -185,22 +185,20 @@ public sealed class MountRegistry
 
     private string RecordPath(string id) => Path.Combine(Folder, id + ".json");
 
-    private static bool RunsAsRoot => !OperatingSystem.IsWindows() && Native.geteuid() == 0;
-
     private static string OwnFolder()
     {
         if (OperatingSystem.IsWindows())
         {
             return Path.Combine(Environment.GetFolderPath(Environment.SpecialFolder.LocalApplicationData), "WinLoop", "mounts");
         }
-        if (RunsAsRoot)
+        if (CurrentUser.IsRoot)
         {
             return RootFolder;
         }
         string? runtime = Environment.GetEnvironmentVariable("XDG_RUNTIME_DIR");
-        return string.IsNullOrEmpty(runtime) ? $"/tmp/winloop-{Native.geteuid()}" : Path.Combine(runtime, "winloop");
+        return string.IsNullOrEmpty(runtime) ? $"/tmp/winloop-{CurrentUser.Uid}" : Path.Combine(runtime, "winloop");
     }
 
     private static IEnumerable<string> VisibleFolders() =>
-        RunsAsRoot || OperatingSystem.IsWindows() ? [OwnFolder()] : [OwnFolder(), RootFolder];
+        CurrentUser.IsRoot || OperatingSystem.IsWindows() ? [OwnFolder()] : [OwnFolder(), RootFolder];
 }

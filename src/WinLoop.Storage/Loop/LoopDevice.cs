@@ -110,6 +110,11 @@ public sealed unsafe class LoopDevice : IBlockDevice, IQueueOperations
         options ??= new LoopDeviceOptions();
         ArgumentOutOfRangeException.ThrowIfNegative(options.Offset, nameof(options));
         ArgumentOutOfRangeException.ThrowIfNegative(options.SizeLimit, nameof(options));
+        if (options.IsShared && !options.IsReadOnly)
+        {
+            throw new ArgumentException("A shared device must be read-only.", nameof(options));
+        }
+
         if (options.SectorSize is not (0 or 512 or 1024 or 2048 or 4096))
         {
             throw new ArgumentOutOfRangeException(nameof(options), options.SectorSize, "The sector size must be 512, 1024, 2048 or 4096.");

@@ -22,4 +22,8 @@ public sealed record LoopDeviceOptions
     /// <summary>A loop device, for example <c>/dev/loop3</c>, that may back onto the same file: the one the
     /// caller attached itself. Linux only.</summary>
     public string? HolderLoopDevice { get; init; }
+
+    /// <summary>Take no lock and respect none: for a look at an image that somebody else may have mounted.
+    /// Needs <see cref="IsReadOnly"/>.</summary>
+    public bool IsShared { get; init; }
 }

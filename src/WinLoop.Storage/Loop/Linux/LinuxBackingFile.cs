@@ -63,7 +63,7 @@ internal sealed unsafe class LinuxBackingFile : BackingFile
 
         int access = options.IsReadOnly ? LibC.O_RDONLY : LibC.O_RDWR;
         SafeFd? claim = null;
-        if (status.IsBlockDevice)
+        if (status.IsBlockDevice && !options.IsShared)
         {
             // The claim is a descriptor of its own, so that it can be given up without closing the device.
             claim = Claim(path, access, options);
@@ -86,7 +86,7 @@ internal sealed unsafe class LinuxBackingFile : BackingFile
                     throw LinuxErrors.Open(LibC.EROFS, path, isReadOnly: false);
                 }
             }
-            else
+            else if (!options.IsShared)
             {
                 Lock(handle, path, status, options);
             }

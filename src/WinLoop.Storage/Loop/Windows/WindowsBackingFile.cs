@@ -52,7 +52,7 @@ internal sealed unsafe class WindowsBackingFile : BackingFile
     {
         uint access = Kernel32.GENERIC_READ | (options.IsReadOnly ? 0 : Kernel32.GENERIC_WRITE);
         // A drive is shared always: its partitions' volumes are open in Windows itself.
-        uint share = IsDrive(path) ? Kernel32.FILE_SHARE_READ | Kernel32.FILE_SHARE_WRITE
+        uint share = IsDrive(path) || options.IsShared ? Kernel32.FILE_SHARE_READ | Kernel32.FILE_SHARE_WRITE
             : options.IsReadOnly ? Kernel32.FILE_SHARE_READ : 0;
         SafeWin32Handle file = OpenHandle(path, access, share, Kernel32.FILE_FLAG_OVERLAPPED, options.IsReadOnly);
         try
