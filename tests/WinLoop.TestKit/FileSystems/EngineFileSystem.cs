@@ -33,7 +33,7 @@ internal sealed class EngineFileSystem : IFileSystem
             {
                 if (current.IsSymlink)
                 {
-                    throw new Ext4Exception((Errno)40, "ELOOP");
+                    throw new Ext4Exception(Errno.ENOENT, "all links of the generator dangle");
                 }
                 Inode next = _volume.Lookup(current, Bytes(parts[i])) ?? throw new Ext4Exception(Errno.ENOENT, "walk");
                 _volume.Release(current);
@@ -41,7 +41,7 @@ internal sealed class EngineFileSystem : IFileSystem
             }
             if (parentOnly && !current.IsDirectory)
             {
-                throw new Ext4Exception(current.IsSymlink ? (Errno)40 : Errno.ENOTDIR, "walk");
+                throw new Ext4Exception(current.IsSymlink ? Errno.ENOENT : Errno.ENOTDIR, "walk");
             }
         }
         catch
@@ -97,6 +97,10 @@ internal sealed class EngineFileSystem : IFileSystem
         if (inode.IsSymlink)
         {
             throw new Ext4Exception((Errno)40, "ELOOP");
+        }
+        if (!inode.IsRegular && !inode.IsDirectory)
+        {
+            throw new Ext4Exception(Errno.ENXIO, "not a file");
         }
         action(inode);
     });

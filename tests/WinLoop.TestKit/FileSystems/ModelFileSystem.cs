@@ -7,7 +7,7 @@ namespace WinLoop.TestKit.FileSystems;
 internal sealed class ModelFileSystem(long maximumSize, int blockSize) : IFileSystem
 {
     private const int ENOENT = 2, EEXIST = 17, ENOTDIR = 20, EISDIR = 21, EINVAL = 22, EFBIG = 27, EMLINK = 31, ENOTEMPTY = 39,
-        ENODATA = 61, EPERM = 1, EOPNOTSUPP = 95, ELOOP = 40;
+        ENODATA = 61, EPERM = 1, EOPNOTSUPP = 95, ELOOP = 40, ENXIO = 6;
     private const int PageSize = 1024;
 
     private sealed class Node(ushort mode)
@@ -40,7 +40,7 @@ internal sealed class ModelFileSystem(long maximumSize, int blockSize) : IFileSy
             name = parts[i];
             if (parent.IsSymlink)
             {
-                return ELOOP; // the generator never walks through links
+                return ENOENT; // all links of the generator dangle
             }
             if (!parent.IsDirectory)
             {
@@ -268,7 +268,7 @@ internal sealed class ModelFileSystem(long maximumSize, int blockSize) : IFileSy
     private int FindFile(string path, out Node node)
     {
         int error = Find(path, out node);
-        return error != 0 ? error : node.IsDirectory ? EISDIR : node.IsSymlink ? ELOOP : 0;
+        return error != 0 ? error : node.IsDirectory ? EISDIR : node.IsSymlink ? ELOOP : node.IsRegular ? 0 : ENXIO;
     }
 
     public int Write(string path, long offset, byte[] data)
@@ -499,7 +499,7 @@ internal sealed class ModelFileSystem(long maximumSize, int blockSize) : IFileSy
     public int Synchronize(string path)
     {
         int error = Find(path, out Node node);
-        return error != 0 ? error : node.IsSymlink ? ELOOP : 0;
+        return error != 0 ? error : node.IsSymlink ? ELOOP : node.IsRegular || node.IsDirectory ? 0 : ENXIO;
     }
 
     public void SynchronizeAll()

@@ -33,7 +33,7 @@ internal sealed class OperationGenerator(int seed, long maximumSize, int blockSi
             case < 12: { ushort mode = Mode(); return Step($"create {path}", fs => fs.Create(path, mode)); }
             case < 18: { ushort mode = Mode(); return Step($"mkdir {path}", fs => fs.MakeDirectory(path, mode)); }
             case < 21:
-                string target = new((char)('a' + _random.Next(26)), 1 + _random.Next(_random.Next(4) == 0 ? 900 : 80));
+                string target = "/nonexistent/" + new string((char)('a' + _random.Next(26)), 1 + _random.Next(_random.Next(4) == 0 ? 900 : 80));
                 return Step($"symlink {path} ({target.Length})", fs => fs.Symlink(path, target));
             case < 24:
                 ushort type = (ushort)((_random.Next(4)) switch { 0 => 0x1000, 1 => 0x2000, 2 => 0x6000, _ => 0xC000 } | 0x1A4);
@@ -60,7 +60,7 @@ internal sealed class OperationGenerator(int seed, long maximumSize, int blockSi
             case < 88: { string n = "user." + (char)('a' + _random.Next(6)); return Step($"removexattr {path} {n}", fs => fs.RemoveAttribute(path, n)); }
             case < 90: { ushort mode = Mode(); return Step($"chmod {path} {mode:x}", fs => fs.SetMode(path, mode)); }
             case < 92: { uint uid = (uint)_random.Next(100000), gid = (uint)_random.Next(100000); return Step($"chown {path}", fs => fs.SetOwner(path, uid, gid)); }
-            case < 94: { long seconds = _random.NextInt64(-2147483648, 15032385535); return Step($"utimens {path} {seconds}", fs => fs.SetTimes(path, seconds, 123456789)); }
+            case < 94: { long seconds = _random.NextInt64(-2147483648, 10_000_000_000); return Step($"utimens {path} {seconds}", fs => fs.SetTimes(path, seconds, 123456789)); }
             case < 99:
                 long from = Offset();
                 int length = _random.Next(100_000);

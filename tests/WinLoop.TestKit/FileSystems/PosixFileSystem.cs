@@ -7,6 +7,9 @@ namespace WinLoop.TestKit.FileSystems;
 /// <summary>System calls on a mounted directory: the kernel's own ext4, or a FUSE mount of ours.</summary>
 internal sealed partial class PosixFileSystem(string root, Action? remount = null) : IFileSystem
 {
+    // Modes are meant as they are written.
+    static PosixFileSystem() => _ = Native.Umask(0);
+
     private const int O_RDONLY = 0, O_WRONLY = 1, O_CREAT = 0x40, O_EXCL = 0x80, O_NOFOLLOW = 0x20000, O_CLOEXEC = 0x80000;
 
     private string At(string path) => root + "/" + path;
@@ -15,6 +18,11 @@ internal sealed partial class PosixFileSystem(string root, Action? remount = nul
 
     private int WithFile(string path, int flags, Func<int, long> action)
     {
+        // Opening a fifo waits, opening a device fails for reasons of its own: those count as "no file" here.
+        if (Native.TypeOf(At(path)) is not (0 or 0x8000 or 0x4000 or 0xA000))
+        {
+            return 6;
+        }
         int fd = Native.Open(At(path), flags | O_NOFOLLOW | O_CLOEXEC, 0);
         if (fd < 0)
         {
@@ -176,6 +184,9 @@ internal sealed partial class PosixFileSystem(string root, Action? remount = nul
 
         public static bool IsSymlink(string path) => TryLstat(path, out Stat st) && (st.Mode & 0xF000) == 0xA000;
 
+        /// <summary>Type bits, 0 if there is nothing.</summary>
+        public static uint TypeOf(string path) => TryLstat(path, out Stat st) ? st.Mode & 0xF000 : 0;
+
         public static Stat Lstat(string path) => TryLstat(path, out Stat st) ? st : throw new IOException($"lstat {path}: errno {Marshal.GetLastPInvokeError()}");
 
         // struct statx: mode at 0x1C, nlink 0x10, uid 0x14, gid 0x18, size 0x28, mtime 0x70, rdev major 0x80 and minor 0x84.
@@ -227,6 +238,8 @@ internal sealed partial class PosixFileSystem(string root, Action? remount = nul
 
         [LibraryImport("libc", EntryPoint = "open", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
         public static partial int Open(string path, int flags, uint mode);
+        [LibraryImport("libc", EntryPoint = "umask")]
+        public static partial uint Umask(uint mask);
         [LibraryImport("libc", EntryPoint = "close")]
         public static partial int Close(int fd);
         [LibraryImport("libc", EntryPoint = "mkdir", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
