@@ -294,7 +294,7 @@ public sealed partial class Ext4Volume
             BlockSize = Geometry.BlockSize,
             Blocks = Geometry.BlocksCount - Math.Min(overhead, Geometry.BlocksCount),
             FreeBlocks = free,
-            AvailableBlocks = free > reserved ? free - reserved : 0,
+            AvailableBlocks = isCounted ? Blocks.AvailableBlocks : free > reserved ? free - reserved : 0,
             Inodes = Geometry.InodesCount,
             FreeInodes = isCounted ? InodeNumbers.FreeInodes : Superblock.FreeInodesCount,
         };

@@ -35,7 +35,7 @@ public sealed partial class Ext4Volume
                 if (isReadOnly)
                 {
                     // Replayed into memory: not one byte of the device changes.
-                    throw new Ext4NotSupportedException("needs_recovery", "The journal of a read-only image cannot be replayed yet.");
+                    current = new OverlayDevice(device);
                 }
                 (superblock, recovered) = Recover(current, superblock);
                 report = $"replayed {recovered.Value.Transactions} transactions ({recovered.Value.Blocks} blocks) from the journal";

@@ -167,7 +167,6 @@ public sealed partial class Ext4Volume : IDisposable
         finally
         {
             Journal?.Dispose();
-            ((object)Blocks as IDisposable)?.Dispose();
             Cache.Dispose();
             Device.Dispose();
         }

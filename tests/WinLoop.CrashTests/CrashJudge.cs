@@ -6,18 +6,28 @@ using WinLoop.TestKit.FileSystems;
 namespace WinLoop.CrashTests;
 
 /// <summary>Judges every state of a workload: recovery, e2fsck, the promises, and the kernel's own recovery.</summary>
-internal sealed class CrashJudge(CrashWorkload workload, ITestOutputHelper output, int fsckEvery, int kernelEvery) : IDisposable
+internal sealed class CrashJudge(CrashWorkload workload, int blockSize, ITestOutputHelper output, int fsckEvery, int kernelEvery) : IDisposable
 {
     private readonly string _folder = Directory.CreateTempSubdirectory("winloop-crash-").FullName;
     private readonly HashSet<string> _seen = [];
 
-    /// <summary>Judges all states; returns how many different ones there were.</summary>
+    /// <summary>Judges all states, or a seeded sample of WINLOOP_CRASH_STATES; returns how many different ones
+    /// there were.</summary>
     public int JudgeAll(int seed)
     {
         var random = new Random(seed);
-        foreach (CrashState state in CrashState.Enumerate(workload.Log, random))
+        List<Recorded> log = CrashState.Split(workload.Log, blockSize);
+        CrashState[] all = [.. CrashState.Enumerate(log, random)];
+        int limit = int.TryParse(Environment.GetEnvironmentVariable("WINLOOP_CRASH_STATES"), out int given) ? given : 120;
+        CrashState[] states = all;
+        if (all.Length > limit)
         {
-            byte[] image = state.Build(workload.Image, workload.Log);
+            random.Shuffle(all);
+            states = all[..limit];
+        }
+        foreach (CrashState state in states)
+        {
+            byte[] image = state.Build(workload.Image, log);
             if (!_seen.Add(Convert.ToHexString(SHA1.HashData(image))))
             {
                 continue;
@@ -31,7 +41,7 @@ internal sealed class CrashJudge(CrashWorkload workload, ITestOutputHelper outpu
                 throw new InvalidOperationException($"{state}: {e.Message}", e);
             }
         }
-        output.WriteLine($"{workload.Log.Count} writes and flushes, {_seen.Count} states");
+        output.WriteLine($"{workload.Log.Count} writes and flushes in {log.Count} pieces, {all.Length} states, {_seen.Count} different ones judged");
         return _seen.Count;
     }
 

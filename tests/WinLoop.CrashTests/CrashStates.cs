@@ -6,7 +6,8 @@ namespace WinLoop.CrashTests;
 /// <param name="Offset">First byte; −1 for a flush.</param>
 /// <param name="Data">What was written; empty for a flush.</param>
 /// <param name="Tag">What it carries.</param>
-internal readonly record struct Recorded(long Offset, byte[] Data, WriteTag Tag)
+/// <param name="Index">Its place in the device's log.</param>
+internal readonly record struct Recorded(long Offset, byte[] Data, WriteTag Tag, int Index)
 {
     public bool IsFlush => Offset < 0;
 }
@@ -39,7 +40,7 @@ internal sealed class CrashDevice(byte[] image) : IBlockDevice
         {
             Check(offset, buffer.Length);
             buffer.CopyTo(_image.AsSpan((int)offset));
-            _log.Add(new Recorded(offset, buffer.ToArray(), tag));
+            _log.Add(new Recorded(offset, buffer.ToArray(), tag, _log.Count));
         }
     }
 
@@ -47,7 +48,7 @@ internal sealed class CrashDevice(byte[] image) : IBlockDevice
     {
         lock (_log)
         {
-            _log.Add(new Recorded(-1, [], WriteTag.Data));
+            _log.Add(new Recorded(-1, [], WriteTag.Data, _log.Count));
         }
     }
 
@@ -74,7 +75,7 @@ internal sealed class CrashDevice(byte[] image) : IBlockDevice
 /// writes behind it any subset.</summary>
 /// <param name="Durable">Entries of the log that are certainly there: [0, Durable).</param>
 /// <param name="Kept">Of the entries from there on, those that made it.</param>
-/// <param name="Cut">The log index at which the power went.</param>
+/// <param name="Cut">The index in the device's log at which the power went.</param>
 internal sealed record CrashState(int Durable, int[] Kept, int Cut)
 {
     /// <summary>The image as the next mount finds it.</summary>
@@ -103,6 +104,27 @@ internal sealed record CrashState(int Durable, int[] Kept, int Cut)
     }
 
     /// <summary>
+    /// The log with every write cut into pieces of at most <paramref name="pieceSize"/> bytes: a device may
+    /// keep any part of a large write.
+    /// </summary>
+    public static List<Recorded> Split(IReadOnlyList<Recorded> log, int pieceSize)
+    {
+        var pieces = new List<Recorded>();
+        foreach (Recorded entry in log)
+        {
+            int at = 0;
+            do
+            {
+                int count = Math.Min(pieceSize, entry.Data.Length - at);
+                pieces.Add(entry.IsFlush ? entry : new Recorded(entry.Offset + at, entry.Data[at..(at + count)], entry.Tag, entry.Index));
+                at += count;
+            }
+            while (at < entry.Data.Length);
+        }
+        return pieces;
+    }
+
+    /// <summary>
     /// The states of a log: every prefix at write granularity; and at the end of each epoch (the writes
     /// between two flushes) all subsets of up to six writes, otherwise each with one write missing, each
     /// write alone, and some random subsets.
@@ -115,13 +137,13 @@ internal sealed record CrashState(int Durable, int[] Kept, int Cut)
             if (i < log.Count && !log[i].IsFlush)
             {
                 // In order: everything up to and with this write.
-                yield return new CrashState(i + 1, [], i + 1);
+                yield return new CrashState(i + 1, [], log[i].Index + 1);
                 continue;
             }
             int[] epoch = [.. Enumerable.Range(start, i - start)];
             foreach (int[] subset in Subsets(epoch, random))
             {
-                yield return new CrashState(start, subset, i);
+                yield return new CrashState(start, subset, i < log.Count ? log[i].Index : log[^1].Index + 1);
             }
             start = i + 1;
         }

@@ -18,7 +18,7 @@ public sealed class CrashTests(ITestOutputHelper output)
     private static byte[] MakeImage(string options)
     {
         Shell.RequireLoopMounts();
-        using TestImage image = TestImage.Make(12, $"{options} -J size={(options.Contains("4096", StringComparison.Ordinal) ? 4 : 1)} -N 512");
+        using TestImage image = TestImage.Make(options.Contains("4096", StringComparison.Ordinal) ? 12 : 5, $"{options} -J size={(options.Contains("4096", StringComparison.Ordinal) ? 4 : 1)} -N 256");
         return File.ReadAllBytes(image.Path);
     }
 
@@ -46,7 +46,7 @@ public sealed class CrashTests(ITestOutputHelper output)
         work.Do("unlink hard", fs => fs.Unlink("hard"));
         work.Do("mkdir d1/e", fs => fs.MakeDirectory("d1/e", 0x1ED));
         work.Sync();
-        Judge(work, minimumStates: 40);
+        Judge(work, blockSize);
     }
 
     [Theory]
@@ -71,7 +71,7 @@ public sealed class CrashTests(ITestOutputHelper output)
         work.Do("create h", fs => fs.Create("h", 0x1A4));
         work.Do("write h", fs => fs.Write("h", 0, Bytes(7, 60_000)));
         work.Sync();
-        Judge(work, minimumStates: 40);
+        Judge(work, blockSize);
     }
 
     [Theory]
@@ -90,7 +90,7 @@ public sealed class CrashTests(ITestOutputHelper output)
                 work.Sync();
             }
         }
-        Judge(work, minimumStates: 40, seed);
+        Judge(work, blockSize, seed);
     }
 
     // Directories grow and go, and their blocks come back as file data: recovery must not bring them back.
@@ -115,14 +115,14 @@ public sealed class CrashTests(ITestOutputHelper output)
         work.Do("create f", fs => fs.Create("f", 0x1A4));
         work.Do("write f", fs => fs.Write("f", 0, Bytes(8, 400_000)));
         work.Sync();
-        Judge(work, minimumStates: 20);
+        Judge(work, 1024);
     }
 
-    private void Judge(CrashWorkload work, int minimumStates, int seed = 1)
+    private void Judge(CrashWorkload work, int blockSize, int seed = 1)
     {
-        using var judge = new CrashJudge(work, output, fsckEvery: 5, kernelEvery: 25);
+        using var judge = new CrashJudge(work, blockSize, output, fsckEvery: 5, kernelEvery: 25);
         int states = judge.JudgeAll(seed);
-        Assert.True(states >= minimumStates, $"only {states} states: the recording is broken");
+        Assert.True(states >= 30, $"only {states} states: the recording is broken");
     }
 
     private static byte[] Bytes(int seed, int count)

@@ -31,7 +31,7 @@ internal sealed class OperationGenerator(int seed, long maximumSize, int blockSi
         switch (dice)
         {
             case < 12: { ushort mode = Mode(); return Step($"create {path}", fs => fs.Create(path, mode)); }
-            case < 18: { ushort mode = Mode(); return Step($"mkdir {path}", fs => fs.MakeDirectory(path, mode)); }
+            case < 18: { ushort mode = (ushort)(Mode() & 0x3FF); return Step($"mkdir {path}", fs => fs.MakeDirectory(path, mode)); }
             case < 21:
                 string target = "/nonexistent/" + new string((char)('a' + _random.Next(26)), 1 + _random.Next(_random.Next(4) == 0 ? 900 : 80));
                 return Step($"symlink {path} ({target.Length})", fs => fs.Symlink(path, target));
