@@ -210,12 +210,17 @@ public sealed partial class Ext4Volume
             try
             {
                 RequireUnprotected(inode);
-                using Handle handle = Journal.Start(AttributeStore.Credits + 2);
-                Attributes.Set(handle, inode, name, value, mode);
-                if (killSetGid && (inode.Mode & InodeMode.SetGid) != 0)
+                for (bool isRetry = false; ; isRetry = true)
                 {
-                    inode.Mode = (ushort)(inode.Mode & ~InodeMode.SetGid);
-                    Inodes.Write(handle, inode);
+                    try
+                    {
+                        SetAttributeLocked(inode, name, value, mode, killSetGid);
+                        return;
+                    }
+                    catch (Ext4Exception e) when (e.Errno == Errno.ENOSPC && !isRetry && HasPendingSpace)
+                    {
+                        Journal.Commit(Journal.RunningTid);
+                    }
                 }
             }
             finally
@@ -226,6 +231,17 @@ public sealed partial class Ext4Volume
         catch (Exception e) when (OnFailure(e))
         {
             throw;
+        }
+    }
+
+    private void SetAttributeLocked(Inode inode, ReadOnlySpan<byte> name, ReadOnlySpan<byte> value, AttributeSetMode mode, bool killSetGid)
+    {
+        using Handle handle = Journal.Start(AttributeStore.Credits + 2);
+        Attributes.Set(handle, inode, name, value, mode);
+        if (killSetGid && (inode.Mode & InodeMode.SetGid) != 0)
+        {
+            inode.Mode = (ushort)(inode.Mode & ~InodeMode.SetGid);
+            Inodes.Write(handle, inode);
         }
     }
 

@@ -149,16 +149,8 @@ public sealed partial class Ext4Volume
             Files.TruncateLocked(inode, size);
         }
         using Handle handle = Journal.Start(2 + AttributeStore.Credits);
-        Timestamp now = Timestamp.Now;
-        if (changes.Uid is { } uid)
-        {
-            inode.Uid = uid;
-        }
-        if (changes.Gid is { } gid)
-        {
-            inode.Gid = gid;
-        }
-        ushort mode = inode.Mode;
+        ushort oldMode = inode.Mode;
+        ushort mode = oldMode;
         if (changes.Mode is { } permissions)
         {
             mode = (ushort)((mode & InodeMode.TypeMask) | (permissions & InodeMode.Permissions));
@@ -167,26 +159,30 @@ public sealed partial class Ext4Volume
         {
             mode = WithoutSetId(mode);
         }
-        bool modeChanged = mode != inode.Mode;
-        inode.Mode = mode;
-        if (changes.AccessTime is { } accessed)
+        if (mode != oldMode)
         {
-            inode.AccessTime = Clamp(inode, accessed);
+            inode.Mode = mode;
+            if (changes.Mode is not null)
+            {
+                try
+                {
+                    // The ACL may need a block of its own: the one step that can fail comes first.
+                    Attributes.OnModeChanged(handle, inode);
+                }
+                catch (Ext4Exception)
+                {
+                    inode.Mode = oldMode;
+                    throw;
+                }
+            }
         }
-        if (changes.ModifyTime is { } modified)
-        {
-            inode.ModifyTime = Clamp(inode, modified);
-        }
-        if (changes.BirthTime is { } born)
-        {
-            inode.BirthTime = Clamp(inode, born);
-        }
-        inode.ChangeTime = Clamp(inode, changes.ChangeTime ?? now);
+        inode.Uid = changes.Uid ?? inode.Uid;
+        inode.Gid = changes.Gid ?? inode.Gid;
+        inode.AccessTime = changes.AccessTime is { } accessed ? Clamp(inode, accessed) : inode.AccessTime;
+        inode.ModifyTime = changes.ModifyTime is { } modified ? Clamp(inode, modified) : inode.ModifyTime;
+        inode.BirthTime = changes.BirthTime is { } born ? Clamp(inode, born) : inode.BirthTime;
+        inode.ChangeTime = Clamp(inode, changes.ChangeTime ?? Timestamp.Now);
         inode.Version = unchecked(inode.Version + 1);
-        if (modeChanged && changes.Mode is not null)
-        {
-            Attributes.OnModeChanged(handle, inode);
-        }
         Inodes.Write(handle, inode);
     }
 

@@ -137,7 +137,7 @@ public sealed partial class Ext4Volume
                     {
                         return CreateLocked(directory, name, mode, device, target, caller);
                     }
-                    catch (Ext4Exception e) when (e.Errno == Errno.ENOSPC && !isRetry)
+                    catch (Ext4Exception e) when (e.Errno == Errno.ENOSPC && !isRetry && HasPendingSpace)
                     {
                         Journal.Commit(Journal.RunningTid);
                     }
@@ -153,6 +153,9 @@ public sealed partial class Ext4Volume
             throw;
         }
     }
+
+    /// <summary>True if a commit would give blocks or inodes back; only then is it worth to try again on ENOSPC.</summary>
+    private bool HasPendingSpace => Blocks.PendingBlocks > 0 || InodeNumbers.PendingInodes > 0;
 
     private Inode CreateLocked(Inode directory, ReadOnlySpan<byte> name, ushort mode, uint device, ReadOnlySpan<byte> target, Caller caller)
     {

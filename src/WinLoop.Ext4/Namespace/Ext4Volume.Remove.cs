@@ -25,7 +25,18 @@ public sealed partial class Ext4Volume
             inode.Lock.EnterWrite();
             try
             {
-                LinkLocked(inode, directory, name);
+                for (bool isRetry = false; ; isRetry = true)
+                {
+                    try
+                    {
+                        LinkLocked(inode, directory, name);
+                        return;
+                    }
+                    catch (Ext4Exception e) when (e.Errno == Errno.ENOSPC && !isRetry && HasPendingSpace)
+                    {
+                        Journal.Commit(Journal.RunningTid);
+                    }
+                }
             }
             finally
             {

@@ -121,9 +121,17 @@ public sealed partial class Ext4Volume
             {
                 ExchangeEntries(oldDirectory, oldName, newDirectory, newName, source, target!);
             }
-            else
+            for (bool isRetry = false; !isExchange; isRetry = true)
             {
-                MoveEntry(oldDirectory, oldName, newDirectory, newName, source, target, (flags & RenameFlags.Whiteout) != 0, caller);
+                try
+                {
+                    MoveEntry(oldDirectory, oldName, newDirectory, newName, source, target, (flags & RenameFlags.Whiteout) != 0, caller);
+                    return;
+                }
+                catch (Ext4Exception e) when (e.Errno == Errno.ENOSPC && !isRetry && HasPendingSpace)
+                {
+                    Journal.Commit(Journal.RunningTid);
+                }
             }
         }
         finally
