@@ -52,7 +52,8 @@ public sealed unsafe class LoopDevice : IBlockDevice, IQueueOperations
     private BlockDeviceException? _failure;
     private volatile BackingFileState _state;
 
-    private LoopDevice(BackingFile file, LoopDeviceOptions options)
+    /// <summary>Takes over an open file.</summary>
+    internal LoopDevice(BackingFile file, LoopDeviceOptions options)
     {
         _file = file;
         _offset = options.Offset;
