@@ -48,11 +48,9 @@ internal readonly ref struct DirectoryBlock
     public int Find(ReadOnlySpan<byte> name, out int previous)
     {
         ref byte start = ref MemoryMarshal.GetReference(_data);
+        var wanted = new NameKey(name);
         int end = End;
         uint inodes = _format.InodesCount;
-        // Both sides of the comparison are as they lie in memory.
-        uint mask = name.Length >= 4 ? 0xFFFFFFFF : FirstBytes([0xFF, 0xFF, 0xFF, 0xFF], name.Length);
-        uint first = FirstBytes(name, Math.Min(name.Length, 4));
         int offset = 0;
         previous = -1;
         while (offset <= end - DirectoryFormat.MinimumEntry)
@@ -67,8 +65,8 @@ internal readonly ref struct DirectoryBlock
                 length = Read(offset).Length;
             }
             if (nameLength == name.Length && inode != 0 &&
-                ((Unsafe.ReadUnaligned<uint>(ref Unsafe.Add(ref start, offset + DirectoryFormat.HeaderSize)) ^ first) & mask) == 0 &&
-                (nameLength <= 4 || name.SequenceEqual(_data.Slice(offset + DirectoryFormat.HeaderSize, nameLength))))
+                wanted.Matches(ref Unsafe.Add(ref start, offset + DirectoryFormat.HeaderSize)) &&
+                (nameLength <= NameKey.Covered || name.SequenceEqual(_data.Slice(offset + DirectoryFormat.HeaderSize, nameLength))))
             {
                 return offset;
             }
@@ -184,19 +182,50 @@ internal readonly ref struct DirectoryBlock
 
     private static bool HasTail(ReadOnlySpan<byte> data) => Cache.BlockChecksums.HasLeafTail(data);
 
-    private static uint FirstBytes(ReadOnlySpan<byte> name, int count)
-    {
-        Span<byte> padded = stackalloc byte[4];
-        padded.Clear();
-        name[..count].CopyTo(padded);
-        return MemoryMarshal.Read<uint>(padded);
-    }
-
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static ulong Header(ref byte start, int offset)
     {
         ulong raw = Unsafe.ReadUnaligned<ulong>(ref Unsafe.Add(ref start, offset));
         return BitConverter.IsLittleEndian ? raw : ReverseEndianness(raw);
+    }
+
+    // The first and the last eight bytes of a name: names in one directory often start alike. All bytes are
+    // compared as they lie in memory; those behind a short name are masked out, and lie inside its entry.
+    private readonly ref struct NameKey
+    {
+        /// <summary>Up to this length nothing more needs to be compared.</summary>
+        public const int Covered = 16;
+
+        private readonly ulong _first, _firstMask, _last;
+        private readonly int _lastAt;
+
+        public NameKey(ReadOnlySpan<byte> name)
+        {
+            Span<byte> bytes = stackalloc byte[2 * sizeof(ulong)];
+            bytes.Clear();
+            int count = Math.Min(name.Length, sizeof(ulong));
+            name[..count].CopyTo(bytes);
+            bytes.Slice(sizeof(ulong), count).Fill(0xFF);
+            _first = MemoryMarshal.Read<ulong>(bytes);
+            _firstMask = MemoryMarshal.Read<ulong>(bytes[sizeof(ulong)..]);
+            _lastAt = name.Length - sizeof(ulong);
+            _last = _lastAt > 0 ? MemoryMarshal.Read<ulong>(name[_lastAt..]) : 0;
+        }
+
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public bool Matches(ref byte entryName)
+        {
+            if (_lastAt > 0)
+            {
+                return Unsafe.ReadUnaligned<ulong>(ref Unsafe.Add(ref entryName, _lastAt)) == _last &&
+                    Unsafe.ReadUnaligned<ulong>(ref entryName) == _first;
+            }
+            if (_lastAt > -sizeof(uint))
+            {
+                return ((Unsafe.ReadUnaligned<ulong>(ref entryName) ^ _first) & _firstMask) == 0;
+            }
+            return ((Unsafe.ReadUnaligned<uint>(ref entryName) ^ (uint)_first) & (uint)_firstMask) == 0;
+        }
     }
 }
 
