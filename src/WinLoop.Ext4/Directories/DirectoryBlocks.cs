@@ -102,7 +102,7 @@ internal sealed class DirectoryBlocks
 
     /// <summary>The view of a block that holds entries.</summary>
     public DirectoryBlock View(Inode directory, uint logical, MetadataBuffer buffer) =>
-        new(buffer.Data, Format, directory.Number, logical);
+        new(buffer.Data, Format, directory.Number, logical, isIndex: buffer.Kind != BufferKind.DirectoryLeaf);
 
     /// <summary>
     /// Adds a zero-filled block to the end of a directory, joins it and writes the inode. Nothing has changed

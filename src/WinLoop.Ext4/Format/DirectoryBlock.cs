@@ -21,14 +21,16 @@ internal readonly ref struct DirectoryBlock
     /// <param name="format">The volume's.</param>
     /// <param name="directory">Inode number of the directory, for messages.</param>
     /// <param name="logical">Logical block number, for messages.</param>
-    public DirectoryBlock(Span<byte> data, DirectoryFormat format, uint directory, uint logical)
+    /// <param name="isIndex">It is an index block, which to a linear reader has few entries and no tail; what
+    /// looks like a tail there is what the kernel left behind.</param>
+    public DirectoryBlock(Span<byte> data, DirectoryFormat format, uint directory, uint logical, bool isIndex = false)
     {
         _data = data;
         _format = format;
         _directory = directory;
         _logical = logical;
         // A block from before metadata_csum was turned on has no tail; its entries reach to the end.
-        End = format.HasTail && HasTail(data) ? data.Length - DirectoryFormat.TailSize : data.Length;
+        End = format.HasTail && !isIndex && HasTail(data) ? data.Length - DirectoryFormat.TailSize : data.Length;
     }
 
     /// <summary>Where the entries end.</summary>
