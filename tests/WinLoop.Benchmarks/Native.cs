@@ -40,6 +40,14 @@ internal static unsafe partial class Native
         _ = Close(fd);
     }
 
+    public static long ThreadCpuNanoseconds()
+    {
+        long* time = stackalloc long[2];
+        return ClockGettime(3, time) == 0 ? (time[0] * 1_000_000_000) + time[1] : 0;
+    }
+
+    [LibraryImport("libc", EntryPoint = "clock_gettime")]
+    private static partial int ClockGettime(int clock, long* time);
     [LibraryImport("libc", EntryPoint = "open", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
     private static partial int Open(string path, int flags, uint mode);
     [LibraryImport("libc", EntryPoint = "close")]

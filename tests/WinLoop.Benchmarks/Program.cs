@@ -1,7 +1,8 @@
 using System.Globalization;
 using WinLoop.Benchmarks;
 
-// Usage: WinLoop.Benchmarks [--winloop PATH] [--work DIR] [--rounds N] [--peers a,b,c] [--only group,group]
+// Usage: WinLoop.Benchmarks engine [--work DIR]      the engine in process, microseconds per operation
+//        WinLoop.Benchmarks [--winloop PATH] [--work DIR] [--rounds N] [--peers a,b,c] [--only group,group]
 // Runs the same workloads on each peer, round by round in turn, and prints a Markdown table with medians,
 // best values and ratios to the first peer. Needs root, e2fsprogs, tar; fuse2fs for that peer.
 CultureInfo.CurrentCulture = CultureInfo.InvariantCulture;
@@ -10,7 +11,8 @@ string winloop = "winloop";
 int rounds = 7;
 string[] peers = ["kernel", "fuse2fs", "winloop"];
 string[] only = [];
-for (int i = 0; i + 1 < args.Length; i += 2)
+bool engineOnly = args is ["engine", ..];
+for (int i = engineOnly ? 1 : 0; i + 1 < args.Length; i += 2)
 {
     switch (args[i])
     {
@@ -25,6 +27,13 @@ for (int i = 0; i + 1 < args.Length; i += 2)
     }
 }
 Directory.CreateDirectory(work);
+if (engineOnly)
+{
+    Console.WriteLine("| operation | us | us of CPU | bytes allocated |");
+    Console.WriteLine("|---|---|---|---|");
+    EngineBench.Run(work);
+    return 0;
+}
 Images images = Images.Prepare(work);
 var results = new Results();
 for (int round = 1; round <= rounds; round++)
