@@ -5,4 +5,7 @@ internal static class FuseDefaults
 {
     /// <summary>Let the kernel collect small writes.</summary>
     public const bool WritebackCache = false;
+
+    /// <summary>Open files of writable mounts without asking the server.</summary>
+    public const bool SkipOpen = false;
 }

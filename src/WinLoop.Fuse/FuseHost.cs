@@ -17,6 +17,8 @@ public sealed class FuseHost : IDisposable
     private int _fd;
     private FuseServer _server = null!;
     private bool _isOver;
+    // What the loop device is attached to; null if there is none.
+    private string? _loopImage;
 
     private FuseHost(int fd, string mountPoint, string deviceName, string type, bool usesHelper)
     {
@@ -78,6 +80,10 @@ public sealed class FuseHost : IDisposable
                 _fd = -1;
             }
             _isOver = true;
+        }
+        if (_loopImage is not null)
+        {
+            LoopAttachment.WaitForDetach(DeviceName, _loopImage);
         }
         return Failure is null;
     }
@@ -175,7 +181,7 @@ public sealed class FuseHost : IDisposable
             int error = DirectMount.TryMount(fd, loop.Path, mountPoint, flags, DefaultMaxTransfer, isBlockDevice: true);
             if (error == 0)
             {
-                return new FuseHost(fd, mountPoint, loop.Path, type, usesHelper: false);
+                return new FuseHost(fd, mountPoint, loop.Path, type, usesHelper: false) { _loopImage = Libc.RealPath(options.Source, out _) };
             }
             reason = $"fuseblk on {loop.Path}: {Libc.Describe(error)}";
         }
@@ -194,7 +200,7 @@ public sealed class FuseHost : IDisposable
             _server.Negotiate(new Negotiation
             {
                 WritebackCache = !readOnly && (options.UseWritebackCache ?? FuseDefaults.WritebackCache),
-                SkipOpen = readOnly,
+                SkipOpen = readOnly || (options.SkipOpen ?? FuseDefaults.SkipOpen),
                 TimeGranularity = volume.Geometry.InodeSize > 128 ? 1u : 1_000_000_000u,
             });
         }

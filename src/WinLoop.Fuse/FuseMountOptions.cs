@@ -33,6 +33,9 @@ public sealed record FuseMountOptions
     /// <summary>Let the kernel collect small writes; null = the default of this version.</summary>
     public bool? UseWritebackCache { get; init; }
 
+    /// <summary>Open files without asking the server; null = the default of this version.</summary>
+    public bool? SkipOpen { get; init; }
+
     /// <summary>Readahead of the mount in KiB (needs root); 0 = the kernel's.</summary>
     public int ReadAheadKiB { get; init; } = 1024;
 

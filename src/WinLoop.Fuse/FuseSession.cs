@@ -8,11 +8,24 @@ namespace WinLoop.Fuse;
 
 /// <summary>What the requests of one mount share: the volume, the inodes that the kernel knows and what was
 /// agreed at INIT.</summary>
-internal sealed class FuseSession(Ext4Volume volume, Action<string>? log)
+internal sealed class FuseSession
 {
-    public Ext4Volume Volume { get; } = volume;
+    private readonly Action<string>? _log;
 
-    public NodeTable Nodes { get; } = new(volume);
+    public FuseSession(Ext4Volume volume, Action<string>? log)
+    {
+        _log = log;
+        Volume = volume;
+        Nodes = new NodeTable(volume);
+        RecentWriters = new RecentWriters(Nodes);
+    }
+
+    public Ext4Volume Volume { get; }
+
+    public NodeTable Nodes { get; }
+
+    /// <summary>Stands in for the closing of files if <see cref="SkipsOpen"/>.</summary>
+    public RecentWriters RecentWriters { get; }
 
     /// <summary>The kernel collects writes and owns size, mtime and ctime of regular files.</summary>
     public bool WritebackCache { get; set; }
@@ -93,7 +106,7 @@ internal sealed class FuseSession(Ext4Volume volume, Action<string>? log)
     {
         try
         {
-            log?.Invoke(message);
+            _log?.Invoke(message);
         }
         catch (Exception)
         {

@@ -25,8 +25,8 @@ internal sealed class Negotiation
         InitFlags.AsyncDirectIo | InitFlags.ExportSupport | InitFlags.ReadDirPlus | InitFlags.ExplicitInvalidateData |
         InitFlags.CacheSymlinks | InitFlags.DontMask | InitFlags.PosixAcl | InitFlags.HandleKillPrivV2 |
         InitFlags.SetXattrExt | InitFlags.InitExt | InitFlags.NoOpenDirSupport |
-        // Without OPEN a truncation has to come as SETATTR.
-        (SkipOpen ? InitFlags.NoOpenSupport : InitFlags.AtomicTruncate) |
+        // Not ATOMIC_O_TRUNC: a truncation by SETATTR has a reply that can tell the kernel that set-id bits are gone.
+        (SkipOpen ? InitFlags.NoOpenSupport : 0) |
         (WritebackCache ? InitFlags.WritebackCache : 0);
 
     /// <summary>Answers INIT; returns an errno, 0 if the kernel took the answer.</summary>

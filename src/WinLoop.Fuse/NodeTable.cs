@@ -111,6 +111,27 @@ internal sealed class NodeTable(Ext4Volume volume) : IDisposable
         volume.OnLastClose(node.Inode);
     }
 
+    /// <summary>Tells the engine that a file is at rest, if the kernel still knows it (else the engine knows).</summary>
+    public void Settle(Node node)
+    {
+        lock (node)
+        {
+            if (node.IsForgotten)
+            {
+                return;
+            }
+            volume.AddReference(node.Inode);
+        }
+        try
+        {
+            volume.OnLastClose(node.Inode);
+        }
+        finally
+        {
+            volume.Release(node.Inode);
+        }
+    }
+
     /// <summary>Forgets everything: no FORGETs come after an unmount. Goes on after a failure and throws the
     /// first one at the end.</summary>
     public void Dispose()

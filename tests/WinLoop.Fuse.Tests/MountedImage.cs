@@ -3,12 +3,14 @@ using WinLoop.TestKit;
 
 namespace WinLoop.Fuse.Tests;
 
-/// <summary>A fresh image mounted through FUSE in this process; <c>$M</c> in scripts is the mount point.</summary>
+/// <summary>A fresh image mounted through FUSE in this process; <c>$M</c> in scripts is the mount point and <c>$T</c> a
+/// folder outside of it.</summary>
 /// <remarks>The tests themselves touch the mount through other processes only: a thread of this process that
 /// faults in a mapped page of its own server could wait for a garbage collection that waits for it.</remarks>
 internal sealed class MountedImage : IDisposable
 {
     private readonly string _mountPoint = Directory.CreateTempSubdirectory("winloop-fuse-").FullName;
+    private readonly string _scratch = Directory.CreateTempSubdirectory("winloop-scratch-").FullName;
     private readonly List<string> _log = [];
     private FuseHost? _host;
 
@@ -58,14 +60,14 @@ internal sealed class MountedImage : IDisposable
         _host = null;
     }
 
-    public string Run(string script, int timeoutSeconds = 120) => Shell.Script($"M={_mountPoint}\ncd $M\n{script}", timeoutSeconds);
+    public string Run(string script, int timeoutSeconds = 120) => Shell.Script($"M={_mountPoint}\nexport T={_scratch}\ncd $M\n{script}", timeoutSeconds);
 
     /// <summary>Unmounts, checks with e2fsck, and runs a script on the kernel's mount of the image.</summary>
     public string VerifyWithKernel(string script)
     {
         Unmount();
         Image.AssertClean();
-        string output = Image.WithKernel("cd $M\n" + script);
+        string output = Image.WithKernel($"T={_scratch}\ncd $M\n{script}");
         Image.AssertClean();
         return output;
     }
@@ -74,6 +76,7 @@ internal sealed class MountedImage : IDisposable
     {
         _host?.Dispose();
         Image.Dispose();
+        Directory.Delete(_scratch, recursive: true);
         Directory.Delete(_mountPoint);
     }
 }

@@ -33,9 +33,10 @@ internal static unsafe class AttributeOperations
                 valid.HasFlag(SetAttrValid.Mtime) ? new Timestamp(input.Mtime, input.MtimeNs) : null,
             // Only a kernel that keeps the times itself sends this one.
             ChangeTime = valid.HasFlag(SetAttrValid.Ctime) ? new Timestamp(input.Ctime, input.CtimeNs) : null,
-            KillSetId = valid.HasFlag(SetAttrValid.KillSetId) && !inode.IsDirectory,
+            // No bit at all announces a write to a set-id file. The bits could go with the WRITE, which says so once
+            // more, but its reply carries no mode, and the kernel would go on with the old one.
+            KillSetId = !inode.IsDirectory && (valid.HasFlag(SetAttrValid.KillSetId) || valid == 0 && request.Header.Uid != 0),
         };
-        // With no bit set the kernel announces a write to a set-id file; it clears the bits with the WRITE.
         if (changes != default)
         {
             session.Volume.SetAttributes(inode, changes, request.Caller);

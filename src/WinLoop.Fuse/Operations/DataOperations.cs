@@ -30,12 +30,17 @@ internal static unsafe class DataOperations
         {
             throw new FuseProtocolException(request.Header.Opcode);
         }
-        Inode inode = session.GetInode(request);
+        Node node = session.GetNode(request.Header.NodeId);
+        Inode inode = node.Inode;
         if ((input.WriteFlags & RequestFlags.WriteKillSetId) != 0 && (inode.Mode & (InodeMode.SetUid | InodeMode.SetGid)) != 0)
         {
             session.Volume.SetAttributes(inode, new AttributeChanges { KillSetId = true }, request.Caller);
         }
         int n = session.Volume.Write(inode, data[..(int)input.Size], ToOffset(input.Offset), request.Caller, updateTimes: !session.WritebackCache);
+        if (session.SkipsOpen)
+        {
+            session.RecentWriters.Add(node);
+        }
         request.Bytes = n;
         *request.Out<WriteOut>() = new WriteOut { Size = (uint)n };
         return sizeof(WriteOut);

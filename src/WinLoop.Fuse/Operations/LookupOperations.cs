@@ -32,6 +32,10 @@ internal static unsafe class LookupOperations
     {
         if (session.Nodes.Find(nodeId) is { } node)
         {
+            if (session.Volume.GetAttributes(node.Inode).Links == 0)
+            {
+                throw new Ext4Exception(Errno.ESTALE, $"inode {node.Inode.Number} is deleted");
+            }
             session.Volume.AddReference(node.Inode);
             return node.Inode;
         }

@@ -13,20 +13,11 @@ internal static unsafe class OpenOperations
     {
         ref readonly OpenIn input = ref request.In<OpenIn>();
         Node node = session.GetNode(request.Header.NodeId);
-        CheckFlags(node.Inode, input.Flags);
         if (session.SkipsOpen)
         {
             return -Libc.ENOSYS;        // never asked again
         }
-        if ((input.Flags & OpenFlags.Truncate) != 0 && node.Inode.IsRegular)
-        {
-            // No SETATTR follows (ATOMIC_O_TRUNC).
-            session.Volume.SetAttributes(node.Inode, new AttributeChanges
-            {
-                Size = 0,
-                KillSetId = (input.OpenFlags & RequestFlags.OpenKillSetId) != 0,
-            }, request.Caller);
-        }
+        CheckFlags(node.Inode, input.Flags);
         NodeTable.Open(node);
         *request.Out<OpenOut>() = new OpenOut { Flags = OpenReply.KeepCache };
         return sizeof(OpenOut);

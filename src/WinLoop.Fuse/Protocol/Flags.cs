@@ -4,7 +4,7 @@ namespace WinLoop.Fuse.Protocol;
 [Flags]
 internal enum InitFlags : ulong
 {
-    AsyncRead = 1UL << 0, AtomicTruncate = 1UL << 3, ExportSupport = 1UL << 4, BigWrites = 1UL << 5, DontMask = 1UL << 6,
+    AsyncRead = 1UL << 0, ExportSupport = 1UL << 4, BigWrites = 1UL << 5, DontMask = 1UL << 6,
     AutoInvalidateData = 1UL << 12, ReadDirPlus = 1UL << 13, ReadDirPlusAuto = 1UL << 14, AsyncDirectIo = 1UL << 15,
     WritebackCache = 1UL << 16, NoOpenSupport = 1UL << 17, ParallelDirectoryOperations = 1UL << 18, PosixAcl = 1UL << 20,
     MaxPages = 1UL << 22, CacheSymlinks = 1UL << 23, NoOpenDirSupport = 1UL << 24, ExplicitInvalidateData = 1UL << 25,
@@ -29,7 +29,7 @@ internal enum OpenReply : uint
 /// <summary>Single bits of other request structures.</summary>
 internal static class RequestFlags
 {
-    public const uint WriteKillSetId = 4, OpenKillSetId = 1, FsyncDataOnly = 1, SetXattrKillSetGid = 1, IoctlDirectory = 0x10;
+    public const uint WriteKillSetId = 4, FsyncDataOnly = 1, SetXattrKillSetGid = 1, IoctlDirectory = 0x10;
 }
 
 /// <summary>open(2)'s flags, as on every 64-bit Linux but where noted.</summary>
