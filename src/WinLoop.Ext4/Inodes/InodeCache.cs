@@ -16,6 +16,8 @@ internal sealed class InodeCache(Ext4Volume volume)
     private readonly ConcurrentQueue<Inode> _clock = new();
     private readonly object[] _loading = [.. Enumerable.Range(0, Stripes).Select(_ => new object())];
     private int _count;
+    // Entries of the clock; freed inodes stay in it until the hand meets them.
+    private int _queued;
     private int _evicting;
     private uint _generation = BitConverter.ToUInt32(Guid.NewGuid().ToByteArray()); // RandomNumberGenerator loads OpenSSL: 5 ms of a mount
 
@@ -121,7 +123,7 @@ internal sealed class InodeCache(Ext4Volume volume)
         {
             return TryRetire(inode);
         }
-        if (Volatile.Read(ref _count) > volume.Options.CachedInodes)
+        if (IsOverfull)
         {
             Evict();
         }
@@ -221,11 +223,16 @@ internal sealed class InodeCache(Ext4Volume volume)
             throw new InvalidOperationException($"Inode {inode.Number} is in memory twice.");
         }
         _clock.Enqueue(inode);
-        if (Interlocked.Increment(ref _count) > volume.Options.CachedInodes)
+        Interlocked.Increment(ref _queued);
+        Interlocked.Increment(ref _count);
+        if (IsOverfull)
         {
             Evict();
         }
     }
+
+    private bool IsOverfull => Volatile.Read(ref _count) > volume.Options.CachedInodes ||
+        Volatile.Read(ref _queued) > 2 * volume.Options.CachedInodes;
 
     private void Evict()
     {
@@ -234,10 +241,11 @@ internal sealed class InodeCache(Ext4Volume volume)
             return;
         }
         int budget = 64;
-        while (Volatile.Read(ref _count) > volume.Options.CachedInodes && budget-- > 0 && _clock.TryDequeue(out Inode? inode))
+        while (IsOverfull && budget-- > 0 && _clock.TryDequeue(out Inode? inode))
         {
             if (inode.IsFreed)
             {
+                Interlocked.Decrement(ref _queued);
                 continue;
             }
             if (inode.IsRecent || Volatile.Read(ref inode.References) != 0 || inode.Links == 0)
@@ -249,6 +257,7 @@ internal sealed class InodeCache(Ext4Volume volume)
             {
                 volume.Blocks.DropPreallocation(inode);
                 Remove(inode);
+                Interlocked.Decrement(ref _queued);
             }
             else
             {

@@ -190,14 +190,15 @@ internal sealed partial class JournalManager
         }
     }
 
-    // A failing device or a damaged structure ends all writing: what is on the disk stays consistent.
+    // A failing device, a damaged structure, anything unforeseen: it ends all writing, and what is on the
+    // disk stays consistent.
     private void Guard(Action step)
     {
         try
         {
             step();
         }
-        catch (Exception e) when (e is BlockDeviceException or Ext4CorruptException)
+        catch (Exception e)
         {
             Abort(e);
             throw new Ext4Exception(Errno.EIO, "The journal was aborted: " + e.Message);

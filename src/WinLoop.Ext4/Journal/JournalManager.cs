@@ -217,6 +217,10 @@ internal sealed partial class JournalManager : IDisposable
             Monitor.PulseAll(_lock);
         }
         _volume.OnJournalAborted(reason);
+        if (!_isActive)
+        {
+            return; // nothing was changed, so nothing is noted
+        }
         try
         {
             _log?.RecordError();
