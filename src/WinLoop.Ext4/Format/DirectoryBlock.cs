@@ -59,8 +59,8 @@ internal readonly ref struct DirectoryBlock
         {
             ulong header = Header(ref start, offset);
             uint inode = (uint)(header & 0xFFFFFFFF);
-            int length = (int)(header >> 32) & 0xFFFF;
-            int nameLength = (int)(header >> 48) & 0xFF;
+            int length = (int)(header >> 32 & 0xFFFF);
+            int nameLength = (int)(header >> 48 & 0xFF);
             if ((length & 3) != 0 || length < nameLength + DirectoryFormat.HeaderSize || length < DirectoryFormat.MinimumEntry ||
                 length > end - offset || inode > inodes)
             {
@@ -138,8 +138,8 @@ internal readonly ref struct DirectoryBlock
         }
         ulong header = Header(ref MemoryMarshal.GetReference(_data), offset);
         uint inode = (uint)(header & 0xFFFFFFFF);
-        int length = _format.DecodeLength((int)(header >> 32) & 0xFFFF);
-        int nameLength = (int)(header >> 48) & 0xFF;
+        int length = _format.DecodeLength((int)(header >> 32 & 0xFFFF));
+        int nameLength = (int)(header >> 48 & 0xFF);
         if ((length & 3) != 0 || length < DirectoryFormat.MinimumEntry || length > End - offset)
         {
             ThrowCorrupt(offset, $"rec_len {length}");
