@@ -24,7 +24,7 @@ public sealed partial class Ext4Volume
         Ext4Volume? volume = null;
         try
         {
-            Superblock superblock = SuperblockReader.Read(device);
+            (Superblock superblock, bool isRebuilt) = ReadSuperblock(device);
             FeatureSupport.RequireMountable(superblock);
             string? reason = options.IsReadOnly ? null : WhyReadOnly(superblock, device.IsReadOnly);
             bool isReadOnly = options.IsReadOnly || reason is not null;
@@ -35,13 +35,13 @@ public sealed partial class Ext4Volume
                 if (isReadOnly)
                 {
                     // Replayed into memory: not one byte of the device changes.
-                    current = new OverlayDevice(device);
+                    current = new OverlayDevice(device, ownsBase: true);
                 }
                 (superblock, recovered) = Recover(current, superblock);
                 report = $"replayed {recovered.Value.Transactions} transactions ({recovered.Value.Blocks} blocks) from the journal";
             }
             volume = new Ext4Volume(current, superblock, options) { MountedReadOnly = isReadOnly, ReadOnlyReason = reason, RecoveryReport = report };
-            volume.Open(recovered is not null);
+            volume.Open(recovered is not null, isRebuilt);
             return volume;
         }
         catch
@@ -74,6 +74,9 @@ public sealed partial class Ext4Volume
         return null;
     }
 
+    private static (Superblock Superblock, bool IsRebuilt) ReadSuperblock(IBlockDevice device) =>
+        TornSuperblock.TryRebuild(device) is { } rebuilt ? (rebuilt, true) : (SuperblockReader.Read(device), false);
+
     private static (Superblock Superblock, JournalRecoveryResult Result) Recover(IBlockDevice device, Superblock superblock)
     {
         Geometry geometry = Geometry.Create(superblock, device.Length);
@@ -82,7 +85,7 @@ public sealed partial class Ext4Volume
         JournalRecoveryResult result = JournalRecovery.Run(device, geometry, map, journal);
         // The primary superblock is itself a journaled block, and everything in it is to be checked again.
         // The error record is not journaled: what was noted before the crash is kept.
-        Superblock replayed = SuperblockReader.Read(device);
+        (Superblock replayed, _) = ReadSuperblock(device);
         FeatureSupport.RequireMountable(replayed);
         if (replayed.ErrorCount != superblock.ErrorCount)
         {
@@ -96,7 +99,7 @@ public sealed partial class Ext4Volume
         return (replayed, result);
     }
 
-    private void Open(bool isRecovered)
+    private void Open(bool isRecovered, bool isRebuilt)
     {
         if (MountedReadOnly)
         {
@@ -127,7 +130,14 @@ public sealed partial class Ext4Volume
             }
             RefreshFreeCounts();
             Superblock.Incompat &= ~IncompatFeatures.Recover;
+        }
+        if (isRecovered || isRebuilt)
+        {
             WriteSuperblockNow();
+        }
+        if (isRebuilt)
+        {
+            RecoveryReport = (RecoveryReport is null ? "" : RecoveryReport + ", ") + "rebuilt the torn superblock";
         }
         if (Superblock.LastOrphan != 0 || Superblock.Has(RoCompatFeatures.OrphanPresent))
         {

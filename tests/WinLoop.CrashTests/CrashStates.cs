@@ -112,10 +112,12 @@ internal sealed record CrashState(int Durable, int[] Kept, int Cut)
         var pieces = new List<Recorded>();
         foreach (Recorded entry in log)
         {
+            // The superblock's halves are torn apart; metadata blocks are covered by the journal's checksums.
+            int most = entry.Tag == WriteTag.Superblock ? 512 : pieceSize;
             int at = 0;
             do
             {
-                int count = Math.Min(pieceSize, entry.Data.Length - at);
+                int count = Math.Min(most, entry.Data.Length - at);
                 pieces.Add(entry.IsFlush ? entry : new Recorded(entry.Offset + at, entry.Data[at..(at + count)], entry.Tag, entry.Index));
                 at += count;
             }
