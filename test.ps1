@@ -27,7 +27,7 @@ foreach ($project in Get-ChildItem tests -Directory -Filter '*Tests' | ForEach-O
     $log = Join-Path $results "$name.log"
     $dll = Join-Path $project.DirectoryName "bin/$configuration/net10.0/$name.dll"
     $watch = [System.Diagnostics.Stopwatch]::StartNew()
-    & dotnet exec $dll -xml $xml -nocolor *> $log
+    & dotnet exec $dll -xml $xml -nocolor -longrunning 120 *> $log
     $code = $LASTEXITCODE
     $p = 0; $f = 1; $s = 0; $note = " (no result, exit code $code)"
     if (Test-Path $xml) {

@@ -77,7 +77,7 @@ for project in tests/*Tests/*.csproj; do
     xml="$results/$name.xml"
     log="$results/$name.log"
     start=$SECONDS
-    timeout --kill-after=30 "$limit" "$program" -xml "$xml" -nocolor >"$log" 2>&1
+    timeout --kill-after=30 "$limit" "$program" -xml "$xml" -nocolor -longrunning 120 >"$log" 2>&1
     code=$?
     p="$(count "$xml" passed 2>/dev/null)" f="$(count "$xml" failed 2>/dev/null)"
     s="$(count "$xml" skipped 2>/dev/null)" e="$(count "$xml" errors 2>/dev/null)"
