@@ -133,6 +133,9 @@ internal sealed partial class FileStore
     {
         if (offset >= end)
         {
+            // Nothing to punch behind the end; the times change nonetheless, as with Linux since 6.14.
+            using Handle touch = volume.Journal.Start(InodeCredits);
+            Finish(touch, inode, 0, Now(inode));
             return;
         }
         volume.Blocks.DropPreallocation(inode);

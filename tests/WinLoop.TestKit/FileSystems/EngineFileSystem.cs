@@ -137,6 +137,14 @@ internal sealed class EngineFileSystem : IFileSystem
 
     public int Write(string path, long offset, byte[] data) => OnFile(path, inode => _volume.Write(inode, data, offset, Caller.Root));
 
+    /// <summary>Size in bytes of what a path names, -1 without it.</summary>
+    public long Size(string path)
+    {
+        long size = -1;
+        OnInode(path, inode => size = inode.Size);
+        return size;
+    }
+
     public int Truncate(string path, long size) => OnFile(path, inode => _volume.SetAttributes(inode, new AttributeChanges { Size = size }, Caller.Root));
 
     public int Allocate(string path, int mode, long offset, long length) =>

@@ -4,7 +4,10 @@ using System.Text;
 namespace WinLoop.TestKit.FileSystems;
 
 /// <summary>What POSIX and Linux say, in memory and as simple as possible.</summary>
-internal sealed class ModelFileSystem(long maximumSize, int blockSize) : IFileSystem
+/// <param name="maximumSize">Largest size of a file, in bytes.</param>
+/// <param name="blockSize">Unit of collapse and insert range, in bytes.</param>
+/// <param name="maximumTime">Latest time an inode can hold, in seconds; later ones become this one.</param>
+internal sealed class ModelFileSystem(long maximumSize, int blockSize, long maximumTime = long.MaxValue) : IFileSystem
 {
     private const int ENOENT = 2, EEXIST = 17, ENOTDIR = 20, EISDIR = 21, EINVAL = 22, EFBIG = 27, EMLINK = 31, ENOTEMPTY = 39,
         ENODATA = 61, EPERM = 1, EOPNOTSUPP = 95, ELOOP = 40, ENXIO = 6;
@@ -73,10 +76,21 @@ internal sealed class ModelFileSystem(long maximumSize, int blockSize) : IFileSy
         {
             return EEXIST;
         }
-        parent.Children[name] = node;
-        node.Parent = parent;
+        Place(node, parent, name);
         Touch(parent);
         return 0;
+    }
+
+    // A set-group-id directory gives its group to what is made in it, and the bit to directories.
+    private static void Place(Node node, Node parent, string name)
+    {
+        parent.Children[name] = node;
+        node.Parent = parent;
+        if ((parent.Mode & 0x400) != 0)
+        {
+            node.Gid = parent.Gid;
+            node.Mode |= (ushort)(node.IsDirectory ? 0x400 : 0);
+        }
     }
 
     private static void Touch(Node node) => node.ModifiedSeconds = long.MinValue;
@@ -236,7 +250,7 @@ internal sealed class ModelFileSystem(long maximumSize, int blockSize) : IFileSy
         Reparent(source, oldParent, newParent);
         if ((flags & 4) != 0)
         {
-            oldParent.Children[oldName] = new Node(0x2000) { Parent = oldParent };
+            Place(new Node(0x2000), oldParent, oldName);
         }
         Touch(oldParent);
         Touch(newParent);
@@ -492,7 +506,7 @@ internal sealed class ModelFileSystem(long maximumSize, int blockSize) : IFileSy
         {
             return error;
         }
-        node.ModifiedSeconds = seconds;
+        node.ModifiedSeconds = Math.Min(seconds, maximumTime);
         return 0;
     }
 
