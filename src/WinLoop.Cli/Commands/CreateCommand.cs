@@ -41,7 +41,7 @@ internal sealed class CreateCommand
         CreateRequest request = new(image, ParseSize(_size.Name, parsed.GetRequiredValue(_size)), parsed.GetValue(_force), Options(parsed));
         CreatedImage made = ImageCreator.Create(request);
         var answer = new CreateAnswer(image, request.Size, made.BlockSize, made.Blocks, made.Inodes, made.InodeSize, made.JournalBytes, made.Label, made.Uuid);
-        report.Answer(answer, AnswerJson.Default.CreateAnswer, _ => { });
+        report.Answer(answer, () => AnswerJson.Default.CreateAnswer, _ => { });
         report.Note(Printable.Text($"Made {Path.GetFileName(image)}: {ByteSize.Format(request.Size)}, {made.Blocks} blocks of {made.BlockSize} bytes, " +
             $"{made.Inodes} inodes, {(made.JournalBytes == 0 ? "no journal" : $"journal of {ByteSize.Format(made.JournalBytes)}")}."));
         return 0;

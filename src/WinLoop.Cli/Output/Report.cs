@@ -14,17 +14,20 @@ internal sealed class Report(bool json, bool quiet, bool verbose)
     internal bool IsVerbose { get; } = verbose;
 
     /// <summary>Prints the answer: <paramref name="value"/> as JSON, or the text.</summary>
-    internal void Answer<T>(T value, JsonTypeInfo<T> type, Action<TextWriter> text)
+    /// <param name="value">The answer.</param>
+    /// <param name="type">Its JSON; a function, because touching the serializer costs 10 ms of a start.</param>
+    /// <param name="text">Writes it for people.</param>
+    internal void Answer<T>(T value, Func<JsonTypeInfo<T>> type, Action<TextWriter> text)
     {
         if (IsJson)
         {
-            Console.Out.WriteLine(JsonSerializer.Serialize(value, type));
+            StandardStreams.Out.WriteLine(JsonSerializer.Serialize(value, type()));
         }
         else
         {
-            text(Console.Out);
+            text(StandardStreams.Out);
         }
-        Console.Out.Flush();
+        StandardStreams.Out.Flush();
     }
 
     /// <summary>One sentence for the person at the terminal.</summary>
@@ -32,7 +35,7 @@ internal sealed class Report(bool json, bool quiet, bool verbose)
     {
         if (!quiet)
         {
-            Console.Error.WriteLine(sentence);
+            StandardStreams.Error.WriteLine(sentence);
         }
     }
 
@@ -41,7 +44,7 @@ internal sealed class Report(bool json, bool quiet, bool verbose)
     {
         if (IsVerbose && !quiet)
         {
-            Console.Error.WriteLine(sentence);
+            StandardStreams.Error.WriteLine(sentence);
         }
     }
 
@@ -52,7 +55,7 @@ internal sealed class Report(bool json, bool quiet, bool verbose)
         int code = Fail(failure.Error, failure.Message, failure.Hint);
         if (IsVerbose && failure.InnerException != null)
         {
-            Console.Error.WriteLine(failure.InnerException);
+            StandardStreams.Error.WriteLine(failure.InnerException);
         }
         return code;
     }
@@ -63,14 +66,15 @@ internal sealed class Report(bool json, bool quiet, bool verbose)
         if (IsJson)
         {
             var answer = new ErrorAnswer(new ErrorDetail(ErrorCodes.NameOf(error), (int)error, message, hint));
-            Console.Out.WriteLine(JsonSerializer.Serialize(answer, AnswerJson.Default.ErrorAnswer));
+            StandardStreams.Out.WriteLine(JsonSerializer.Serialize(answer, AnswerJson.Default.ErrorAnswer));
+            StandardStreams.Out.Flush();
         }
         else
         {
-            Console.Error.WriteLine("winloop: " + Printable.Text(message));
+            StandardStreams.Error.WriteLine("winloop: " + Printable.Text(message));
             if (hint != null)
             {
-                Console.Error.WriteLine("  " + Printable.Text(hint));
+                StandardStreams.Error.WriteLine("  " + Printable.Text(hint));
             }
         }
         return (int)error;

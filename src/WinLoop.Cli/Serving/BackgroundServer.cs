@@ -33,7 +33,7 @@ internal static class BackgroundServer
             MountException failure = Failures.Explain(e, "cannot mount");
             if (!Tell(new ReadyMessage(null, notes, new ErrorDetail(ErrorCodes.NameOf(failure.Error), (int)failure.Error, failure.Message, failure.Hint))))
             {
-                Console.Error.WriteLine(failure.Message);
+                StandardStreams.Error.WriteLine(failure.Message);
             }
             return (int)failure.Error;
         }

@@ -145,11 +145,11 @@ internal sealed class MountServer : IDisposable
         string users = string.Join(", ", OpenFiles.FindUsers(directory));
         if (!force)
         {
-            Console.Error.WriteLine(Printable.Text($"{directory} is used by {(users.Length == 0 ? "somebody" : users)}."));
-            Console.Error.WriteLine("  Close these programs and press Ctrl-C again, or press it now to cut them off.");
+            StandardStreams.Error.WriteLine(Printable.Text($"{directory} is used by {(users.Length == 0 ? "somebody" : users)}."));
+            StandardStreams.Error.WriteLine("  Close these programs and press Ctrl-C again, or press it now to cut them off.");
             return;
         }
-        Console.Error.WriteLine(Printable.Text($"{directory} is cut off from {(users.Length == 0 ? "its users" : users)}."));
+        StandardStreams.Error.WriteLine(Printable.Text($"{directory} is cut off from {(users.Length == 0 ? "its users" : users)}."));
         Unmounter.Abort(directory);
     }
 
@@ -180,7 +180,7 @@ internal sealed class MountServer : IDisposable
             IsReadOnly = image.Volume.IsReadOnly,
             MountWords = options.ToMountWords(image.Volume.IsReadOnly, privileged),
             AllowOther = options.AllowOther ?? privileged,
-            Log = Console.Error.WriteLine,
+            Log = StandardStreams.Error.WriteLine,
         };
     }
 

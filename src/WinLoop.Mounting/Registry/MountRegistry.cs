@@ -47,7 +47,7 @@ public sealed class MountRegistry
     }
 
     /// <summary>A name that no mount of this registry has.</summary>
-    public static string NewId() => Convert.ToHexStringLower(Guid.NewGuid().ToByteArray().AsSpan(0, 6));
+    public static string NewId() => string.Create(CultureInfo.InvariantCulture, $"{Environment.ProcessId}-{System.Diagnostics.Stopwatch.GetTimestamp():x}");
 
     /// <summary>Path of a mount's socket.</summary>
     public string SocketPath(string id) => Path.Combine(Folder, id + ".sock");

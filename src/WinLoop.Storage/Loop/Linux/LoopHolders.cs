@@ -99,6 +99,12 @@ internal static unsafe class LoopHolders
 
     private static string? ReadLine(string file)
     {
+        // A loop device that is not attached has no such file; an exception for each is 5 ms of a mount.
+        if (!File.Exists(file))
+        {
+            return null;
+        }
+
         try
         {
             return File.ReadAllText(file).TrimEnd('\n');

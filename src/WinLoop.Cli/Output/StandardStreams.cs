@@ -1,0 +1,19 @@
+using System.Text;
+
+namespace WinLoop.Cli.Output;
+
+/// <summary>
+/// stdout and stderr. Off Windows they are plain UTF-8 streams: what <see cref="Console"/> does beyond that
+/// (code pages, the terminal's abilities) is not needed and costs time at the start.
+/// </summary>
+internal static class StandardStreams
+{
+    private static TextWriter? s_out, s_error;
+
+    internal static TextWriter Out => s_out ??= OperatingSystem.IsWindows() ? Console.Out : Open(Console.OpenStandardOutput(), false);
+
+    internal static TextWriter Error => s_error ??= OperatingSystem.IsWindows() ? Console.Error : Open(Console.OpenStandardError(), true);
+
+    private static TextWriter Open(Stream stream, bool flush) =>
+        TextWriter.Synchronized(new StreamWriter(stream, new UTF8Encoding(false), 1024) { AutoFlush = flush });
+}
