@@ -7,5 +7,5 @@ internal static class FuseDefaults
     public const bool WritebackCache = false;
 
     /// <summary>Open files of writable mounts without asking the server.</summary>
-    public const bool SkipOpen = false;
+    public const bool SkipOpen = true;
 }

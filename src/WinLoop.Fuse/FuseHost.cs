@@ -197,10 +197,12 @@ public sealed class FuseHost : IDisposable
         session.Nodes.Remember(volume.GetInode(Ext4Volume.RootInode));
         try
         {
+            bool writeback = !readOnly && (options.UseWritebackCache ?? FuseDefaults.WritebackCache);
             _server.Negotiate(new Negotiation
             {
-                WritebackCache = !readOnly && (options.UseWritebackCache ?? FuseDefaults.WritebackCache),
-                SkipOpen = readOnly || (options.SkipOpen ?? FuseDefaults.SkipOpen),
+                WritebackCache = writeback,
+                // Collected writes to an immutable file would fail when it is too late: then OPEN has to say no.
+                SkipOpen = !writeback && (readOnly || (options.SkipOpen ?? FuseDefaults.SkipOpen)),
                 TimeGranularity = volume.Geometry.InodeSize > 128 ? 1u : 1_000_000_000u,
             });
         }
@@ -210,6 +212,10 @@ public sealed class FuseHost : IDisposable
             throw;
         }
         _server.Start();
+        if (session.SkipsOpen)
+        {
+            OpenProbe.Run(session, MountPoint);
+        }
         if (options.ReadAheadKiB > 0 && !_usesHelper)
         {
             bool isBlockDevice = FileSystemType == DirectMount.TypeName(isBlockDevice: true);

@@ -33,7 +33,9 @@ public sealed record FuseMountOptions
     /// <summary>Let the kernel collect small writes; null = the default of this version.</summary>
     public bool? UseWritebackCache { get; init; }
 
-    /// <summary>Open files without asking the server; null = the default of this version.</summary>
+    /// <summary>Open files without asking the server; null = the default of this version. Never done together with
+    /// the writeback cache, always on read-only mounts. What it changes: immutable and append-only files can be
+    /// opened for writing, and the write is refused.</summary>
     public bool? SkipOpen { get; init; }
 
     /// <summary>Readahead of the mount in KiB (needs root); 0 = the kernel's.</summary>

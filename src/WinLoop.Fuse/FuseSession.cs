@@ -33,6 +33,9 @@ internal sealed class FuseSession
     /// <summary>Files are opened without asking us.</summary>
     public bool SkipsOpen { get; set; }
 
+    /// <summary>While this is set, the root has an entry of this name: see <see cref="OpenProbe"/>.</summary>
+    public byte[]? Probe { get; set; }
+
     /// <summary>SETXATTR comes with its longer structure.</summary>
     public bool HasSetXattrExt { get; set; }
 

@@ -17,9 +17,12 @@ internal sealed class Node(Inode inode)
     /// <summary>True once forgotten: no longer in the table.</summary>
     public bool IsForgotten;
 
-    /// <summary>Names found in this directory one by one since it was last listed with attributes; tells whether
-    /// listings of it are followed by a walk over all its files. Races do no harm.</summary>
+    /// <summary>Names found in this directory one by one since the end of its last listing; tells whether listings
+    /// are followed by a walk over the files. Races do no harm.</summary>
     public int SingleLookups;
+
+    /// <summary>Entries handed out since the start of the last listing; with several listings at once, of all.</summary>
+    public int Listed;
 }
 
 /// <summary>
@@ -29,6 +32,9 @@ internal sealed class Node(Inode inode)
 internal sealed class NodeTable(Ext4Volume volume) : IDisposable
 {
     public const ulong RootId = 1;
+
+    /// <summary>The id of <see cref="FuseSession.Probe"/>: larger than any inode number.</summary>
+    public const ulong ProbeId = 1UL << 32;
 
     private readonly ConcurrentDictionary<uint, Node> _nodes = new();
 
@@ -42,8 +48,6 @@ internal sealed class NodeTable(Ext4Volume volume) : IDisposable
     /// <summary>The node, or null if the kernel should not know this id (or has forgotten it).</summary>
     public Node? Find(ulong nodeId) =>
         nodeId <= uint.MaxValue && _nodes.TryGetValue(ToInode(nodeId), out Node? node) ? node : null;
-
-    public bool Contains(uint inode) => _nodes.ContainsKey(inode);
 
     /// <summary>Counts one more lookup; takes over the caller's reference to the inode.</summary>
     public Node Remember(Inode inode)

@@ -104,5 +104,15 @@ public class LifecycleTests
         Assert.Equal(3, mounted.Host.GetStatistics().Operations.Single(o => o.Name == "mkdir").Count);
     }
 
+    [Fact]
+    public void The_kernel_knows_from_the_start_that_opening_needs_no_request()
+    {
+        using MountedImage mounted = new(options: o => o with { SkipOpen = true });
+        mounted.Run("echo x > created; cat created > /dev/null; ls > /dev/null");
+        long Count(string operation) => mounted.Host.GetStatistics().Operations.Single(o => o.Name == operation).Count;
+        Assert.Equal((1, 1, 0), (Count("open"), Count("opendir"), Count("release")));
+        Assert.Equal("created\nlost+found\n", mounted.Run("ls -A"));
+    }
+
     private static string WaitForFile(string path) => $"for i in $(seq 500); do [ ! -e {path} ] || break; sleep 0.01; done; [ -e {path} ]";
 }

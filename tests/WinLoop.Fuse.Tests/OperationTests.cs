@@ -322,7 +322,7 @@ public sealed class OperationTestsWithWriteback : OperationTests
     private protected override FuseMountOptions Adapt(FuseMountOptions options) => options with { UseWritebackCache = true };
 }
 
-public sealed class OperationTestsWithoutOpen : OperationTests
+public sealed class OperationTestsWithOpen : OperationTests
 {
-    private protected override FuseMountOptions Adapt(FuseMountOptions options) => options with { SkipOpen = true };
+    private protected override FuseMountOptions Adapt(FuseMountOptions options) => options with { SkipOpen = false };
 }

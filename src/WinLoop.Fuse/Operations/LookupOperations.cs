@@ -1,4 +1,5 @@
 using WinLoop.Ext4;
+using WinLoop.Ext4.Format;
 using WinLoop.Fuse.Protocol;
 
 namespace WinLoop.Fuse.Operations;
@@ -15,6 +16,10 @@ internal static unsafe class LookupOperations
         {
             return session.ReplyEntry(request, GetByHandle(session, request.Header.NodeId), entry);
         }
+        if (session.Probe is { } probe && name.SequenceEqual(probe))
+        {
+            return ReplyProbe(entry);
+        }
         Node directory = session.GetNode(request.Header.NodeId);
         Inode? inode = session.Volume.Lookup(directory.Inode, name);
         if (inode is null)
@@ -25,6 +30,17 @@ internal static unsafe class LookupOperations
         }
         directory.SingleLookups++;
         return session.ReplyEntry(request, inode, entry);
+    }
+
+    // An empty file that exists only for the moment of the reply; its node id is no inode's.
+    private static int ReplyProbe(EntryOut* entry)
+    {
+        entry->NodeId = NodeTable.ProbeId;
+        entry->AttrValid = 1;       // no GETATTR, there is nothing to ask for
+        entry->Attr.Inode = NodeTable.ProbeId;
+        entry->Attr.Mode = InodeMode.Regular | 0x100;
+        entry->Attr.Links = 1;
+        return sizeof(EntryOut);
     }
 
     // A file handle of name_to_handle_at may name an inode that the kernel has forgotten, or one that is gone.

@@ -11,12 +11,12 @@ internal static unsafe class OpenOperations
 {
     public static int Open(FuseSession session, FuseRequest request)
     {
-        ref readonly OpenIn input = ref request.In<OpenIn>();
-        Node node = session.GetNode(request.Header.NodeId);
         if (session.SkipsOpen)
         {
             return -Libc.ENOSYS;        // never asked again
         }
+        ref readonly OpenIn input = ref request.In<OpenIn>();
+        Node node = session.GetNode(request.Header.NodeId);
         CheckFlags(node.Inode, input.Flags);
         NodeTable.Open(node);
         *request.Out<OpenOut>() = new OpenOut { Flags = OpenReply.KeepCache };
