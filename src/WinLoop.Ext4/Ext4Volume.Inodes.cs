@@ -264,12 +264,20 @@ public sealed partial class Ext4Volume
     /// <summary>Makes everything durable.</summary>
     public void Synchronize()
     {
-        if (MountedReadOnly || !Journal.IsActive)
+        if (MountedReadOnly)
         {
             return;
         }
         try
         {
+            if (Journal.AbortReason is { } reason)
+            {
+                throw new Ext4Exception(Errno.EIO, reason.Message);
+            }
+            if (!Journal.IsActive)
+            {
+                return;
+            }
             Journal.Commit(Journal.RunningTid);
         }
         catch (Exception e) when (OnFailure(e))

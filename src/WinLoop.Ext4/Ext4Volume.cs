@@ -124,10 +124,15 @@ public sealed partial class Ext4Volume : IDisposable
         {
             return false;
         }
-        if (insideHandle || e is Ext4CorruptException)
+        if (insideHandle)
+        {
+            Journal.Abort(e);
+            NoteError();
+        }
+        else if (e is Ext4CorruptException)
         {
             NoteError();
-            if (insideHandle || !Journal.IsActive)
+            if (!Journal.IsActive)
             {
                 Journal.Abort(e);
             }

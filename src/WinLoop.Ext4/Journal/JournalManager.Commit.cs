@@ -254,9 +254,11 @@ internal sealed partial class JournalManager
                 {
                     Commit(running.Tid);
                 }
-                catch (Ext4Exception)
+                catch (Exception e)
                 {
-                    return; // aborted; the reason is kept and every later operation reports it
+                    // Nobody waits for this commit: the reason is kept and every later operation reports it.
+                    Abort(e);
+                    return;
                 }
             }
         }

@@ -1,0 +1,160 @@
+using System.Diagnostics;
+using WinLoop.Ext4.Format;
+
+namespace WinLoop.Ext4.Tests.Hostile;
+
+/// <summary>One worker: damages one seed image after the other and judges what the engine makes of it.</summary>
+internal sealed class HostileExecutor
+{
+    private const int MaxReads = 300_000;
+
+    private readonly List<(HostileSeed Seed, ImageMutator Mutator, HostileDevice Device)> _seeds = [];
+
+    public HostileExecutor(IEnumerable<HostileSeed> seeds)
+    {
+        foreach (HostileSeed seed in seeds)
+        {
+            _seeds.Add((seed, new ImageMutator(new ImageMap(seed.Image)), new HostileDevice(seed.Image)));
+        }
+    }
+
+    /// <summary>When the current execution began (Stopwatch ticks); 0 between two.</summary>
+    public long Since;
+
+    /// <summary>The number of the current execution.</summary>
+    public long Current;
+
+    /// <summary>Executions that mounted, and that mounted writable.</summary>
+    public int Mounted, Writable;
+
+    /// <summary>The longest execution.</summary>
+    public TimeSpan Longest { get; private set; }
+
+    /// <summary>Runs one; null or what is wrong.</summary>
+    public string? Run(int seed, long iteration)
+    {
+        var random = new Random(HashCode(seed, iteration));
+        (HostileSeed image, ImageMutator mutator, HostileDevice device) = _seeds[random.Next(_seeds.Count)];
+        device.Restore();
+        mutator.Mutate(device, random);
+        Current = iteration;
+        long start = Stopwatch.GetTimestamp();
+        Volatile.Write(ref Since, start);
+        string? wrong = null;
+        string phase = "read-only";
+        long before = GC.GetAllocatedBytesForCurrentThread();
+        int reads = 0;
+        try
+        {
+            device.IsReadOnly = true;
+            Use(device, isReadOnly: true, random);
+            if (device.Changes != 0)
+            {
+                wrong = $"{device.Changes} changes by a read-only mount";
+            }
+            reads = device.Reads;
+            phase = "writable";
+            device.IsReadOnly = false;
+            wrong ??= Use(device, isReadOnly: false, random);
+            if (wrong is null)
+            {
+                phase = "again";
+                device.IsReadOnly = true;
+                Use(device, isReadOnly: true, random);
+            }
+        }
+        catch (Exception e) when (!HostileWalk.IsHonest(e))
+        {
+            wrong = e.ToString();
+        }
+        long allocated = GC.GetAllocatedBytesForCurrentThread() - before;
+        Volatile.Write(ref Since, 0);
+        TimeSpan elapsed = Stopwatch.GetElapsedTime(start);
+        Longest = elapsed > Longest ? elapsed : Longest;
+        if (wrong is null && allocated > 3 * ((64 << 20) + (4L * image.Image.Length)))
+        {
+            wrong = $"{allocated >> 20} MiB allocated";
+        }
+        if (wrong is null && device.Reads > MaxReads)
+        {
+            wrong = $"{device.Reads} reads ({reads} read-only)";
+        }
+        return wrong is null ? null : $"iteration {iteration}, {image.Name}, {phase}: {wrong}\n  {string.Join("\n  ", mutator.Log)}";
+    }
+
+    private string? Use(HostileDevice device, bool isReadOnly, Random random)
+    {
+        Ext4Volume volume;
+        try
+        {
+            volume = Ext4Volume.Mount(device, new Ext4MountOptions
+            {
+                IsReadOnly = isReadOnly,
+                UseBackgroundCommit = false,
+                CacheBytes = 1 << 20,
+                CachedInodes = 64,
+            });
+        }
+        catch (Exception e) when (HostileWalk.IsHonest(e))
+        {
+            return null;
+        }
+        bool wasReadOnly = volume.IsReadOnly;
+        Mounted++;
+        int changesAtMount = device.MetadataChanges;
+        bool wasActive = false;
+        try
+        {
+            var walk = new HostileWalk(volume, random);
+            walk.ReadAll();
+            if (!wasReadOnly)
+            {
+                Writable++;
+                walk.Change(12);
+            }
+            wasActive = volume.Journal.IsActive;
+        }
+        finally
+        {
+            DisposeHonestly(volume);
+        }
+        // A commit reports a defect as EIO; the reason tells.
+        if (volume.Journal.AbortReason is { } reason && !HostileWalk.IsHonest(reason))
+        {
+            return reason.ToString();
+        }
+        if (!wasActive && device.MetadataChanges != changesAtMount)
+        {
+            return "changes though nothing was changed";
+        }
+        // A volume that stopped writing is never marked as clean afterwards.
+        if (wasActive && volume.IsReadOnly && IsMarkedClean(device, volume))
+        {
+            return $"marked clean after an abort ({volume.ReadOnlyReason})";
+        }
+        return null;
+    }
+
+    private static void DisposeHonestly(Ext4Volume volume)
+    {
+        try
+        {
+            volume.Dispose();
+        }
+        catch (Exception e) when (HostileWalk.IsHonest(e))
+        {
+            // The commit at the end may find the damage.
+        }
+    }
+
+    private static bool IsMarkedClean(HostileDevice device, Ext4Volume volume)
+    {
+        var superblock = new Superblock(device.Bytes.AsSpan(Superblock.Offset, Superblock.Size));
+        return superblock.Magic == Superblock.MagicValue && (superblock.State & Superblock.StateError) == 0 &&
+            (volume.Geometry.Has(CompatFeatures.HasJournal)
+                ? !superblock.Has(IncompatFeatures.Recover)
+                : (superblock.State & Superblock.StateValid) != 0);
+    }
+
+    private static int HashCode(int seed, long iteration) => unchecked((int)(((ulong)seed * 0x9E3779B97F4A7C15) ^ ((ulong)iteration * 0xC2B2AE3D27D4EB4F) >> 16));
+}
