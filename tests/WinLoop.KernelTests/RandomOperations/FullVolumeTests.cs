@@ -8,7 +8,7 @@ namespace WinLoop.KernelTests.RandomOperations;
 public sealed class FullVolumeTests(ITestOutputHelper output)
 {
     private const string Ballast = "ballast";
-    private const int Phase = 40;
+    private const int Phase = 8;
 
     [Theory]
     [InlineData(8, "-b 1024 -N 80 -m 0", 1024)]
@@ -18,7 +18,7 @@ public sealed class FullVolumeTests(ITestOutputHelper output)
     [InlineData(8, "-b 1024 -N 300 -m 0 -O orphan_file,^64bit -J size=1", 1024)]
     public void Volume_without_space_changes_nothing_by_what_fails(int megabytes, string options, int blockSize)
     {
-        int seed = Comparison.Seed(), steps = Comparison.Steps(4000);
+        int seed = Comparison.Seed(), steps = Comparison.Steps(3000);
         output.WriteLine($"seed {seed}, {steps} steps, {options}");
         var random = new Random(seed);
         using TestImage image = TestImage.Make(megabytes, options);
@@ -44,7 +44,7 @@ public sealed class FullVolumeTests(ITestOutputHelper output)
                 }
             }
             output.WriteLine($"{full.Failures} steps found no space");
-            Assert.True(steps < 1000 || full.Failures > steps / 200, "the volume was never full");
+            Assert.True(steps < 1000 || full.Failures > steps / 300, "the volume was never full");
             engine.Unlink(Ballast);
             RemoveAll(engine);
             engine.Remount();
@@ -57,14 +57,16 @@ public sealed class FullVolumeTests(ITestOutputHelper output)
     private static void FillUp(EngineFileSystem engine, int blockSize, Random random)
     {
         engine.Create(Ballast, 0x1A4);
-        engine.Truncate(Ballast, 0);
+        if (random.Next(30) == 0)
+        {
+            engine.Truncate(Ballast, 0);
+        }
         engine.SynchronizeAll();
-        long leave = random.Next(4) == 0 ? random.Next(400) : random.Next(12);
-        long size = 0;
+        long leave = random.Next(4) == 0 ? random.Next(300) : random.Next(8);
+        long size = engine.Size(Ballast);
         for (long blocks = (long)engine.Volume.GetStatistics().FreeBlocks - leave; blocks > 0; blocks /= 2)
         {
-            while (blocks > 0 && (long)engine.Volume.GetStatistics().FreeBlocks - leave >= blocks &&
-                engine.Allocate(Ballast, 0, size, blocks * blockSize) == 0)
+            while ((long)engine.Volume.GetStatistics().FreeBlocks - leave >= blocks && engine.Allocate(Ballast, 0, size, blocks * blockSize) == 0)
             {
                 size += blocks * blockSize;
             }

@@ -10,8 +10,9 @@ public sealed class FuseOperationTests(ITestOutputHelper output)
     [Theory]
     [InlineData("-b 4096", 4096, false)]
     [InlineData("-b 4096", 4096, true)]
-    [InlineData("-b 1024", 1024, false)]
-    [InlineData("-b 1024 -I 128", 1024, true)]
+    [InlineData("-b 1024 -I 128", 1024, false)]
+    // Not with -I 128: in this mode the kernel keeps the times, and it is not told of the last one that such an inode holds.
+    [InlineData("-b 1024", 1024, true)]
     public void Fuse_and_kernel_agree(string options, int blockSize, bool writebackCache)
     {
         Shell.RequireLoopMounts();

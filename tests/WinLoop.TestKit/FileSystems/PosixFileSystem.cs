@@ -71,7 +71,28 @@ internal sealed partial class PosixFileSystem(string root, Action? remount = nul
     });
 
     public int Truncate(string path, long size) => WithFile(path, O_WRONLY, fd => Native.Ftruncate(fd, size));
-    public int Allocate(string path, int mode, long offset, long length) => WithFile(path, O_WRONLY, fd => Native.Fallocate(fd, mode, offset, length));
+
+    // Linux marks the file modified before it looks whether the range can be shifted (6.14); here a step that
+    // failed has to have changed nothing.
+    public int Allocate(string path, int mode, long offset, long length)
+    {
+        bool isShift = mode is 8 or 0x20 && Native.TypeOf(At(path)) == 0x8000;
+        long modified = isShift ? Native.Lstat(At(path)).ModifySeconds : 0;
+        int error = WithFile(path, O_WRONLY, fd => Native.Fallocate(fd, mode, offset, length));
+        if (isShift && error != 0)
+        {
+            SetModifyTime(path, modified);
+        }
+        return error;
+    }
+
+    private unsafe void SetModifyTime(string path, long seconds)
+    {
+        const long UTIME_OMIT = 0x3FFFFFFE;
+        long* times = stackalloc long[4] { 0, UTIME_OMIT, seconds, 0 };
+        _ = Native.Utimensat(-100, At(path), times, 0x100);
+    }
+
     public unsafe int SetAttribute(string path, string name, byte[] value, int flags)
     {
         fixed (byte* p = value)
