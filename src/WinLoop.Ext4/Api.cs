@@ -55,6 +55,8 @@ public readonly record struct AttributeChanges
     public Timestamp? ChangeTime { get; init; }
     /// <summary>Birth time.</summary>
     public Timestamp? BirthTime { get; init; }
+    /// <summary>The caller chose the access or modification time; append-only files take only the present.</summary>
+    public bool HasGivenTimes { get; init; }
     /// <summary>Clear set-user-id, and set-group-id of group-executable files.</summary>
     public bool KillSetId { get; init; }
 }

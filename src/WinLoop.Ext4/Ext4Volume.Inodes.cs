@@ -139,7 +139,7 @@ public sealed partial class Ext4Volume
     private void SetAttributesLocked(Inode inode, in AttributeChanges changes)
     {
         RequireAlive(inode);
-        bool onlyTimes = changes is { Mode: null, Uid: null, Gid: null, Size: null, KillSetId: false };
+        bool onlyTimes = changes is { Mode: null, Uid: null, Gid: null, Size: null, KillSetId: false, HasGivenTimes: false };
         if ((inode.Flags & InodeFlags.Immutable) != 0 || ((inode.Flags & InodeFlags.Append) != 0 && !onlyTimes))
         {
             throw new Ext4Exception(Errno.EPERM);

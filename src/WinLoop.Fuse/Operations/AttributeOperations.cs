@@ -33,6 +33,9 @@ internal static unsafe class AttributeOperations
                 valid.HasFlag(SetAttrValid.Mtime) ? new Timestamp(input.Mtime, input.MtimeNs) : null,
             // Only a kernel that keeps the times itself sends this one.
             ChangeTime = valid.HasFlag(SetAttrValid.Ctime) ? new Timestamp(input.Ctime, input.CtimeNs) : null,
+            // A kernel that keeps the times itself sends the modification and change times together.
+            HasGivenTimes = (valid & (SetAttrValid.Atime | SetAttrValid.AtimeNow)) == SetAttrValid.Atime ||
+                (valid & (SetAttrValid.Mtime | SetAttrValid.MtimeNow | SetAttrValid.Ctime)) == SetAttrValid.Mtime,
             // No bit at all announces a write to a set-id file. The bits could go with the WRITE, which says so once
             // more, but its reply carries no mode, and the kernel would go on with the old one.
             KillSetId = !inode.IsDirectory && (valid.HasFlag(SetAttrValid.KillSetId) || valid == 0 && request.Header.Uid != 0),
