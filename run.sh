@@ -34,9 +34,7 @@ if [ $# -eq 0 ] || [ "${1#-}" != "$1" ]; then
     set -- "$image" "$@"
 fi
 
-if ! directory="$("$winloop" mount "$@")"; then
-    exit 1
-fi
+directory="$("$winloop" mount "$@")" || exit $?
 echo "$directory"
 cat >&2 <<EOF
 The volume is at $directory: use it like any directory.

@@ -10,6 +10,9 @@ namespace WinLoop.Cli.Commands;
 /// <summary><c>winloop create IMAGE SIZE</c>: a sparse file with an empty ext4 file system, or no file at all.</summary>
 internal sealed class CreateCommand
 {
+    // Below this size mke2fs, and WinLoop, choose blocks of 1 KiB.
+    private const long SmallImage = 512L << 20;
+
     private readonly Argument<string> _image = new("IMAGE") { Description = "The file to make." };
     private readonly Argument<string> _size = new("SIZE") { Description = "Its size: bytes, or with K, M, G, T (powers of 1024)." };
     private readonly Option<string> _label = new("--label", "-L") { Description = "Volume label, at most 16 bytes.", DefaultValueFactory = _ => "" };
@@ -38,7 +41,8 @@ internal sealed class CreateCommand
     private int Run(ParseResult parsed, Report report)
     {
         string image = Path.GetFullPath(parsed.GetRequiredValue(_image));
-        CreateRequest request = new(image, ParseSize(_size.Name, parsed.GetRequiredValue(_size)), parsed.GetValue(_force), Options(parsed));
+        long size = ParseSize(_size.Name, parsed.GetRequiredValue(_size));
+        CreateRequest request = new(image, size, parsed.GetValue(_force), Options(parsed, size));
         CreatedImage made = ImageCreator.Create(request);
         var answer = new CreateAnswer(image, request.Size, made.BlockSize, made.Blocks, made.Inodes, made.InodeSize, made.JournalBytes, made.Label, made.Uuid);
         report.Answer(answer, () => AnswerJson.Default.CreateAnswer, _ => { });
@@ -47,7 +51,7 @@ internal sealed class CreateCommand
         return 0;
     }
 
-    private Ext4CreateOptions Options(ParseResult parsed)
+    private Ext4CreateOptions Options(ParseResult parsed, long imageSize)
     {
         Guid? uuid = null;
         if (parsed.GetValue(_uuid) is { } text)
@@ -70,7 +74,7 @@ internal sealed class CreateCommand
             BytesPerInode = parsed.GetValue(_bytesPerInode) is { } ratio ? (int)Math.Min(ParseSize("--bytes-per-inode", ratio), int.MaxValue) : 0,
             ReservedPercent = parsed.GetValue(_reserved),
             HasJournal = !parsed.GetValue(_noJournal),
-            JournalBlocks = (uint)Math.Min(journal / (blockSize == 0 ? 4096 : blockSize), uint.MaxValue),
+            JournalBlocks = (uint)Math.Min(journal / (blockSize != 0 ? blockSize : imageSize < SmallImage ? 1024 : 4096), uint.MaxValue),
             RootUid = uid,
             RootGid = gid,
         };

@@ -56,6 +56,7 @@ internal sealed class MountServer : IDisposable
         MountPoint? mountPoint = null;
         MountedImage? image = null;
         FuseHost? host = null;
+        var log = new HostLog(notes);
         try
         {
             RequireFuse(what);
@@ -68,8 +69,9 @@ internal sealed class MountServer : IDisposable
                 // The kernel claims a block device for the mount; until now this process did.
                 image.Image.Image.ReleaseClaim();
             }
-            host = FuseHost.Mount(image.Volume, mountPoint.Path, HostOptions(request.Options, image));
+            host = FuseHost.Mount(image.Volume, mountPoint.Path, HostOptions(request.Options, image, log));
             image.ReleaseToHost();
+            log.EndNotes();
             return new MountServer(registry, mountPoint, image, host, signals, Describe(id, image, mountPoint, host), notes);
         }
         catch (Exception e)
@@ -169,7 +171,7 @@ internal sealed class MountServer : IDisposable
         }
     }
 
-    private static FuseMountOptions HostOptions(MountOptions options, MountedImage image)
+    private static FuseMountOptions HostOptions(MountOptions options, MountedImage image, HostLog log)
     {
         bool privileged = CurrentUser.IsRoot;
         return new FuseMountOptions
@@ -180,7 +182,7 @@ internal sealed class MountServer : IDisposable
             IsReadOnly = image.Volume.IsReadOnly,
             MountWords = options.ToMountWords(image.Volume.IsReadOnly, privileged),
             AllowOther = options.AllowOther ?? privileged,
-            Log = StandardStreams.Error.WriteLine,
+            Log = log.Take,
         };
     }
 
@@ -227,5 +229,32 @@ internal sealed class MountServer : IDisposable
                 ["cachedInodes"] = engine.CachedInodes,
             },
         };
+    }
+
+    // What the host says while it mounts is for the user who waits; later there is only stderr, or the log.
+    private sealed class HostLog(List<string> notes)
+    {
+        private bool _isMounted;
+
+        internal void Take(string message)
+        {
+            lock (notes)
+            {
+                if (!_isMounted)
+                {
+                    notes.Add(message);
+                    return;
+                }
+            }
+            StandardStreams.Error.WriteLine(message);
+        }
+
+        internal void EndNotes()
+        {
+            lock (notes)
+            {
+                _isMounted = true;
+            }
+        }
     }
 }
