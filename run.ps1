@@ -31,6 +31,7 @@ $arguments = @('mount', $Image)
 if ($Directory) { $arguments += $Directory }
 $mounted = & $winloop @arguments
 $code = $LASTEXITCODE
+if ($code -eq 8 -and $windows) { & $winloop info $Image }
 if ($code -ne 0) { exit $code }
 $mounted
 [Console]::Error.WriteLine("The volume is at ${mounted}: use it like any folder.")

@@ -10,7 +10,7 @@ internal static class Program
 {
     private static int Main(string[] args)
     {
-        RootCommand root = CommandTree.Build(args);
+        Command root = CommandTree.Build(args);
         ParseResult parsed = root.Parse(args);
         var report = new Report(
             json: parsed.GetValue(CommandTree.Json) || args.Contains("--json"),
@@ -22,7 +22,7 @@ internal static class Program
             {
                 return parsed.Invoke();
             }
-            if (parsed.Errors.Count > 0)
+            if (parsed.Errors.Count > 0 || parsed.CommandResult.Command == root)
             {
                 throw CommandTree.UsageError(parsed);
             }

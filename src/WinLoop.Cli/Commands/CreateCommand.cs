@@ -45,7 +45,7 @@ internal sealed class CreateCommand
         CreateRequest request = new(image, size, parsed.GetValue(_force), Options(parsed, size));
         CreatedImage made = ImageCreator.Create(request);
         var answer = new CreateAnswer(image, request.Size, made.BlockSize, made.Blocks, made.Inodes, made.InodeSize, made.JournalBytes, made.Label, made.Uuid);
-        report.Answer(answer, () => AnswerJson.Default.CreateAnswer, _ => { });
+        report.Answer(answer, () => AnswerJson.Readable.CreateAnswer, _ => { });
         report.Note(Printable.Text($"Made {Path.GetFileName(image)}: {ByteSize.Format(request.Size)}, {made.Blocks} blocks of {made.BlockSize} bytes, " +
             $"{made.Inodes} inodes, {(made.JournalBytes == 0 ? "no journal" : $"journal of {ByteSize.Format(made.JournalBytes)}")}."));
         return 0;

@@ -33,7 +33,7 @@ internal static class InfoCommand
             report.Note(Printable.Text(warning));
         }
         InfoAnswer answer = InfoAnswer.From(contents);
-        report.Answer(answer, () => AnswerJson.Default.InfoAnswer, writer => InfoWriter.Write(answer, writer));
+        report.Answer(answer, () => AnswerJson.Readable.InfoAnswer, writer => InfoWriter.Write(answer, writer));
         return 0;
     }
 }

@@ -19,7 +19,7 @@ internal static class ListCommand
     private static int Run(bool withHeadings, Report report)
     {
         List<ListedMount> mounts = [.. MountRegistry.ListAll().Select(Describe).OrderBy(m => m.Directory, StringComparer.Ordinal)];
-        report.Answer(new ListAnswer(mounts), () => AnswerJson.Default.ListAnswer, writer =>
+        report.Answer(new ListAnswer(mounts), () => AnswerJson.Readable.ListAnswer, writer =>
         {
             if (mounts.Count == 0)
             {

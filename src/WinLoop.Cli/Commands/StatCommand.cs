@@ -27,7 +27,7 @@ internal static class StatCommand
             throw new MountException(MountError.Failed, what, "its serving process has died", $"Undo the mount with 'winloop unmount {target}'.");
         }
         MountStatistics statistics = StatisticsClient.Ask(mount.Registry.SocketPath(mount.Record.Id), target);
-        report.Answer(statistics, () => AnswerJson.Default.MountStatistics, writer => Write(statistics, writer));
+        report.Answer(statistics, () => AnswerJson.Readable.MountStatistics, writer => Write(statistics, writer));
         return 0;
     }
 

@@ -34,7 +34,7 @@ internal static class UnmountCommand
             BuryDead(mount, what);
         }
         WaitUntilClosed(mount, what, report);
-        report.Answer(new UnmountAnswer(record.Directory, record.Image), () => AnswerJson.Default.UnmountAnswer, _ => { });
+        report.Answer(new UnmountAnswer(record.Directory, record.Image), () => AnswerJson.Readable.UnmountAnswer, _ => { });
         report.Note($"Unmounted {Printable.Text(record.Image)}.");
         return 0;
     }

@@ -5,7 +5,7 @@ internal static class MountAnswerWriter
 {
     internal static void Write(MountAnswer mount, Report report)
     {
-        report.Answer(mount, () => AnswerJson.Default.MountAnswer, writer => writer.WriteLine(mount.Directory));
+        report.Answer(mount, () => AnswerJson.Readable.MountAnswer, writer => writer.WriteLine(mount.Directory));
         string volume = mount.Partition is { } number ? $", partition {number}" : "";
         string label = mount.Label.Length == 0 ? "" : $" \"{mount.Label}\"";
         string mode = !mount.ReadOnly ? "read-write" : mount.ReadOnlyReason == null ? "read-only" : $"read-only: {mount.ReadOnlyReason}";

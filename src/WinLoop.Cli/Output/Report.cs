@@ -66,7 +66,7 @@ internal sealed class Report(bool json, bool quiet, bool verbose)
         if (IsJson)
         {
             var answer = new ErrorAnswer(new ErrorDetail(ErrorCodes.NameOf(error), (int)error, message, hint));
-            StandardStreams.Out.WriteLine(JsonSerializer.Serialize(answer, AnswerJson.Default.ErrorAnswer));
+            StandardStreams.Out.WriteLine(JsonSerializer.Serialize(answer, AnswerJson.Readable.ErrorAnswer));
             StandardStreams.Out.Flush();
         }
         else
