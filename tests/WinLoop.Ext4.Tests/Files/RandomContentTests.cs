@@ -39,6 +39,7 @@ public sealed class RandomContentTests
                         run.Step();
                     }
                     run.AssertAllEqual("before an unmount");
+                    run.DropBlocksBehindEnd();
                     run.Detach();
                 }
                 image.AssertClean();

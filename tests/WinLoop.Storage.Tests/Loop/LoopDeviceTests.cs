@@ -218,7 +218,8 @@ public sealed class LoopDeviceTests : IDisposable
         }
 
         device.Flush();
-        Assert.Equal(before, GC.GetAllocatedBytesForCurrentThread());
+        // Nothing per request; the runtime itself may allocate a few bytes when it replaces compiled code.
+        Assert.InRange(GC.GetAllocatedBytesForCurrentThread() - before, 0, 4096);
         QueueStatistics statistics = device.Queue.GetStatistics();
         Assert.Equal(10_050, statistics.Operations[0].Count);
         Assert.Equal(10_050 * 4096, statistics.Operations[1].Bytes);

@@ -263,9 +263,18 @@ internal sealed unsafe class LinuxBackingFile : BackingFile
     private static void Lock(SafeFd handle, string path, in LibC.StatX status, LoopDeviceOptions options)
     {
         int operation = (options.IsReadOnly ? LibC.LOCK_SH : LibC.LOCK_EX) | LibC.LOCK_NB;
+        // A child that another thread is starting keeps a lock that was given up until it has become its
+        // program; so a short wait tells a lock from its shadow.
+        int patience = 10;
         while (LibC.flock(handle.Fd, operation) != 0)
         {
             int errno = Marshal.GetLastPInvokeError();
+            if (errno == LibC.EAGAIN && patience-- > 0)
+            {
+                Thread.Sleep(5);
+                continue;
+            }
+
             if (errno == LibC.EAGAIN)
             {
                 throw LinuxErrors.InUse(path, options.IsReadOnly
