@@ -36,6 +36,12 @@ public interface IBlockDevice : IDisposable
 
     /// <summary>Makes a range read as zeroes, freeing its storage where the device can.</summary>
     void WriteZeroes(long offset, long length, WriteTag tag = WriteTag.Data);
+
+    /// <summary>Says that a range will be read soon, so that a device which can fetch it in the background begins
+    /// to. Only a wrong range is an error; what comes of it shows in the later <see cref="Read"/>.</summary>
+    void Prefetch(long offset, long length)
+    {
+    }
 }
 
 /// <summary>What a write carries; the crash test drops writes by tag.</summary>

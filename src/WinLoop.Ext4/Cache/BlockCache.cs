@@ -92,6 +92,21 @@ internal sealed unsafe class BlockCache : IDisposable
         return buffer;
     }
 
+    /// <summary>True if a read of the block would not go to the device.</summary>
+    public bool IsCached(ulong block) => _buffers.TryGetValue(block, out MetadataBuffer? buffer) && buffer.IsLoaded;
+
+    /// <summary>Has the device begin to read blocks that will be needed soon.</summary>
+    /// <param name="first">Physical block number.</param>
+    /// <param name="count">Blocks; what lies outside the volume is left out.</param>
+    public void Prefetch(ulong first, ulong count)
+    {
+        if (first < _geometry.BlocksCount)
+        {
+            count = Math.Min(count, _geometry.BlocksCount - first);
+            _device.Prefetch((long)(first << _geometry.BlockSizeBits), (long)(count << _geometry.BlockSizeBits));
+        }
+    }
+
     /// <summary>A reference to the block's buffer if it is cached; null otherwise.</summary>
     public MetadataBuffer? TryGetCached(ulong block) =>
         _buffers.TryGetValue(block, out MetadataBuffer? buffer) && buffer.TryReference() ? buffer : null;

@@ -15,6 +15,8 @@ internal sealed class DirectoryBlocks
     private const uint UnsignedHash = 2;
     // Without largedir the high half of i_size is not valid in directories.
     private const long MaximumSize = int.MaxValue;
+    // Blocks of a directory that are asked for at once; more would push other things out of the host's cache.
+    private const uint MaximumPrefetch = 4096;
 
     private readonly Ext4Volume _volume;
     private HtreeHash? _hash;
@@ -66,6 +68,22 @@ internal sealed class DirectoryBlocks
     /// <param name="kind">What it is.</param>
     public MetadataBuffer Read(Inode directory, uint logical, BufferKind kind) =>
         _volume.Cache.Read(Locate(directory, logical), kind, directory.ChecksumSeed);
+
+    /// <summary>Has the device begin to read a directory that is about to be walked.</summary>
+    public void Prefetch(Inode directory, uint count)
+    {
+        uint logical = 0;
+        while (logical < Math.Min(count, MaximumPrefetch))
+        {
+            ExtentMapping run = _volume.Extents.Map(directory, logical).From(logical);
+            uint length = Math.Min(run.Length, MaximumPrefetch - logical);
+            if (run.State == ExtentState.Written && !_volume.Cache.IsCached(run.PhysicalOf(logical + length - 1)))
+            {
+                _volume.Cache.Prefetch(run.PhysicalOf(logical), length);
+            }
+            logical += length;
+        }
+    }
 
     /// <summary>A reference to a block that is read in a walk over all blocks. In an indexed directory what it
     /// is follows from its place and its shape; index nodes look like empty blocks there.</summary>

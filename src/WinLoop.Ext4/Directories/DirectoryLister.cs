@@ -31,6 +31,11 @@ internal sealed class DirectoryLister(DirectoryBlocks blocks)
         {
             return;
         }
+        if (position < 3 && count > 1)
+        {
+            // In the order of the hashes every block would be a read of its own.
+            blocks.Prefetch(directory, count);
+        }
         position = Math.Max(position, 2);
         if (blocks.IsIndexed(directory))
         {

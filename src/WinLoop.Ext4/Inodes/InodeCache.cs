@@ -11,6 +11,8 @@ internal sealed class InodeCache(Ext4Volume volume)
     // Below zero by far: the object is on its way out and takes no new references.
     private const int Retired = int.MinValue / 2;
     private const int Stripes = 64;
+    // Blocks of an inode table that are fetched together; a power of two.
+    private const uint ReadAheadBlocks = 32;
 
     private readonly ConcurrentDictionary<uint, Inode> _inodes = new();
     private readonly ConcurrentQueue<Inode> _clock = new();
@@ -187,7 +189,15 @@ internal sealed class InodeCache(Ext4Volume volume)
         uint group = geometry.GroupOfInode(number);
         uint slot = (number - 1) % geometry.InodesPerGroup;
         isUnused = volume.Groups.IsUnusedSlot(group, slot);
-        ulong block = volume.Groups.InodeTable(group) + (slot / (uint)geometry.InodesPerBlock);
+        uint blockInTable = slot / (uint)geometry.InodesPerBlock;
+        ulong table = volume.Groups.InodeTable(group);
+        ulong block = table + blockInTable;
+        if (!volume.Cache.IsCached(block))
+        {
+            // Inodes of one directory are neighbours: their blocks are fetched together (as ext4's inode_readahead_blks).
+            uint first = blockInTable & ~(ReadAheadBlocks - 1);
+            volume.Cache.Prefetch(table + first, Math.Min(ReadAheadBlocks, geometry.InodeTableBlocks - first));
+        }
         MetadataBuffer buffer = volume.Cache.Read(block, BufferKind.Raw);
         raw = buffer.Data.Slice((int)(slot % (uint)geometry.InodesPerBlock) * geometry.InodeSize, geometry.InodeSize);
         return buffer;

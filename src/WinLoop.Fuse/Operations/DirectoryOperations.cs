@@ -17,6 +17,10 @@ internal static unsafe class DirectoryOperations
     // are listed with attributes, and of large ones as much as costs 4 ms.
     private const int AlwaysWithAttributes = 1024;
 
+    // Of a directory with more bytes (some 6,000 names) the first names are a small part, and their inodes lie
+    // scattered over a large table: it begins plain.
+    private const long LargeDirectory = 256 * 1024;
+
     // More single lookups than this since the last listing: the directory is being walked.
     private const int WalkThreshold = 16;
 
@@ -34,7 +38,8 @@ internal static unsafe class DirectoryOperations
         {
             directory.Listed = 0;
         }
-        if (directory.Listed < AlwaysWithAttributes || directory.SingleLookups > WalkThreshold)
+        int always = directory.Inode.Size <= LargeDirectory ? AlwaysWithAttributes : 0;
+        if (directory.Listed < always || directory.SingleLookups > WalkThreshold)
         {
             AddAttributes(session, request, length);
         }

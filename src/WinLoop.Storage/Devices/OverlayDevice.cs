@@ -21,7 +21,7 @@ public sealed class OverlayDevice : IBlockDevice
     private readonly ConcurrentDictionary<long, byte[]> _pages = new(concurrencyLevel: 4, capacity: 31);
 
     /// <summary>Makes an overlay without changes.</summary>
-    /// <param name="baseDevice">What is below; only its <see cref="IBlockDevice.Read"/> is called.</param>
+    /// <param name="baseDevice">What is below; it is only read.</param>
     /// <param name="ownsBase">Disposing the overlay disposes the base.</param>
     public OverlayDevice(IBlockDevice baseDevice, bool ownsBase = false)
     {
@@ -108,6 +108,9 @@ public sealed class OverlayDevice : IBlockDevice
 
     /// <inheritdoc/>
     public void Discard(long offset, long length) => WriteZeroes(offset, length);
+
+    /// <inheritdoc/>
+    public void Prefetch(long offset, long length) => _base.Prefetch(offset, length);
 
     /// <inheritdoc/>
     public void WriteZeroes(long offset, long length, WriteTag tag = WriteTag.Data)

@@ -67,6 +67,13 @@ public sealed class SliceDevice : IBlockDevice
     }
 
     /// <inheritdoc/>
+    public void Prefetch(long offset, long length)
+    {
+        DeviceRange.Check(this, offset, length);
+        _parent.Prefetch(_offset + offset, length);
+    }
+
+    /// <inheritdoc/>
     public void Dispose()
     {
         if (_ownsParent)

@@ -31,6 +31,11 @@ internal abstract class BackingFile : IDisposable
     /// <summary>Writes everything.</summary>
     internal abstract unsafe void Write(byte* buffer, long length, long offset);
 
+    /// <summary>Begins to read a range into the system's page cache, if that is possible.</summary>
+    internal virtual void Prefetch(long offset, long length)
+    {
+    }
+
     /// <summary>Everything written before is on stable storage when it returns.</summary>
     internal abstract void Flush();
 

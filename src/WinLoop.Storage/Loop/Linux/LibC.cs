@@ -58,6 +58,8 @@ internal static unsafe partial class LibC
     internal const int AT_EMPTY_PATH = 0x1000;
     internal const uint STATX_BASIC_STATS = 0x7FF;
 
+    internal const int POSIX_FADV_WILLNEED = 3;
+
     internal const int S_IFMT = 0xF000;
     internal const int S_IFBLK = 0x6000;
     internal const int S_IFREG = 0x8000;
@@ -80,6 +82,9 @@ internal static unsafe partial class LibC
 
     [LibraryImport("libc", SetLastError = true)]
     internal static partial int fallocate(int fd, int mode, long offset, long length);
+
+    [LibraryImport("libc")]
+    internal static partial int posix_fadvise(int fd, long offset, long length, int advice);
 
     [LibraryImport("libc", SetLastError = true)]
     internal static partial int flock(int fd, int operation);

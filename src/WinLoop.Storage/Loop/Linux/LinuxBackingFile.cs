@@ -172,6 +172,9 @@ internal sealed unsafe class LinuxBackingFile : BackingFile
     }
 
     /// <inheritdoc/>
+    internal override void Prefetch(long offset, long length) =>
+        _ = LibC.posix_fadvise(_fd, offset, length, LibC.POSIX_FADV_WILLNEED);
+
     internal override void Discard(long offset, long length)
     {
         if (_isBlockDevice)
