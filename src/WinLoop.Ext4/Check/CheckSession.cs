@@ -45,7 +45,8 @@ public sealed class CheckSession
             return Finish(report);
         }
         // Of a volume that was in use the totals in the superblock are those of the last unmount.
-        _state.Findings.TotalsArePending = report.NeedsRecovery || _superblock.HasOrphans;
+        _state.Findings.TotalsArePending = report.NeedsRecovery || _superblock.HasOrphans ||
+            (!_state.Geometry.Has(CompatFeatures.HasJournal) && (_state.Superblock.State & Superblock.StateValid) == 0);
         _inodes.Run();
         _directories.Run();
         _connectivity.Run();
@@ -178,10 +179,6 @@ public sealed class CheckSession
             JournalSuperblock journal = JournalRecovery.ReadSuperblock(overlay, _state.Geometry, map);
             JournalRecoveryResult result = JournalRecovery.Run(overlay, _state.Geometry, map, journal);
             report.ReplayedTransactions = result.Transactions;
-            if (result.ErrorCode != 0)
-            {
-                findings.Add(0, FindingCode.MarkedDamaged, $"the journal was aborted with error {-(long)result.ErrorCode}");
-            }
         }
         catch (Ext4CorruptException e)
         {

@@ -8,7 +8,7 @@ public enum FindingCode
     BadSuperblock = 1, SuperblockChecksum, SuperblockBackup, NeedsRecovery, RecoveryFailed, NotUnmounted,
     MarkedDamaged, DescriptorChecksum, DescriptorRange, DescriptorFlags, DescriptorBackup, MetadataOverlap,
     JournalInode, JournalSuperblock, JournalNotEmpty, ResizeInode, OrphanList, OrphanFile, OrphanInode, OrphanFlag, ReadError,
-    NotChecked, SuperblockRebuilt,
+    NotChecked, SuperblockRebuilt, JournalAborted,
 
     // Pass 1: inodes, their blocks and attributes.
     InodeChecksum = 100, InodeMode, InodeSize, InodeBlocks, InodeFlags, DeletionTime, ExtraSize, InodeTime, InodeField,

@@ -37,6 +37,10 @@ internal sealed class JournalCheck(CheckState state)
             }
             JournalSuperblock journal = JournalRecovery.ReadSuperblock(state.Device, state.Geometry, map);
             JournalFormat.Create(journal, state.Geometry.BlockSize, map.Count);
+            if (journal.ErrorCode != 0)
+            {
+                Add(FindingCode.JournalAborted, $"the journal was aborted with error {-(long)journal.ErrorCode}", number);
+            }
             if (journal.Start != 0 && !superblock.Has(IncompatFeatures.Recover))
             {
                 Add(FindingCode.JournalNotEmpty, "the volume says that it needs no recovery, but its journal is not empty", number);

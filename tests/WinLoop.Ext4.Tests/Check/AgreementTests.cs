@@ -22,7 +22,7 @@ public class AgreementTests(ITestOutputHelper output)
             {
                 CheckReport report = session.Check(new HostileDevice(seed.Image) { IsReadOnly = true });
                 Assert.True(report.IsClean, $"{seed.Name}: {string.Join("; ", report.Findings)}");
-                Assert.DoesNotContain(report.Findings, f => f.Severity == FindingSeverity.Note && f.Code != FindingCode.NeedsRecovery);
+                Assert.DoesNotContain(report.Findings, f => f.Severity == FindingSeverity.Note && f.Code is not (FindingCode.NeedsRecovery or FindingCode.NotUnmounted));
                 File.WriteAllBytes(path, seed.Image);
                 FsckVerdict verdict = Fsck.Judge(path, report.NeedsRecovery, out string said);
                 Assert.True((verdict == FsckVerdict.Clean) == report.IsSpotless, $"{seed.Name}: e2fsck {verdict}\n{said}\n{string.Join('\n', report.Findings)}");
@@ -106,8 +106,11 @@ internal sealed record Difference(int Seed, string Image, FsckVerdict Verdict, I
 /// <summary>Where the verdicts may differ; docs/check.md explains each.</summary>
 internal static class KnownDifferences
 {
-    private static readonly HashSet<FindingCode> s_stricter = [];
+    private static readonly HashSet<FindingCode> s_stricter = [FindingCode.ResizeInode];
 
     public static bool Explains(Difference difference) => difference.Verdict == FsckVerdict.Clean &&
-        difference.Findings.Where(f => f.Severity != FindingSeverity.Note).All(f => s_stricter.Contains(f.Code));
+        // A journal that cannot be replayed is thrown away by e2fsck before it looks; what the volume is then like
+        // depends on what was in it.
+        (difference.Findings.Any(f => f.Code == FindingCode.RecoveryFailed) ||
+        difference.Findings.Where(f => f.Severity != FindingSeverity.Note).All(f => s_stricter.Contains(f.Code)));
 }

@@ -13,7 +13,7 @@ internal static class Fsck
     public static FsckVerdict Judge(string path, bool needsRecovery, out string said)
     {
         said = "";
-        if (needsRecovery && Run(["-fp", "-E", "journal_only", path], out said) is not (0 or 1))
+        if (needsRecovery && Run(["-p", "-E", "journal_only", path], out said) is not (0 or 1))
         {
             return FsckVerdict.Damaged;
         }
