@@ -129,7 +129,7 @@ internal sealed class AttributeScanner(CheckState state)
             return true;
         }
         ReadOnlySpan<byte> name = area.Slice(at + EntrySize, area[at]);
-        ReadOnlySpan<byte> value = size == 0 ? default : area.Slice(offset, (int)size);
+        ReadOnlySpan<byte> value = size == 0 ? default : area.Slice(offset, ((int)size + 3) & ~3); // with its padding, as all others do
         if (hash != AttributeHash.OfEntry(name, value) && hash != SignedHash(name, value))
         {
             state.Findings.Add(1, FindingCode.AttributeHash, $"an attribute has the hash 0x{hash:X8}, its content 0x{AttributeHash.OfEntry(name, value):X8}", inode, block);

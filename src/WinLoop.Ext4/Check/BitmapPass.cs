@@ -39,6 +39,8 @@ internal sealed class BitmapPass(CheckState state)
                 state.Options.Progress?.Invoke(new CheckProgress(5, group + 1, geometry.GroupCount));
             }
         }
+        state.FreeBlocks = freeBlocks;
+        state.FreeInodes = (uint)freeInodes;
         if (state.Superblock.FreeBlocksCount != freeBlocks)
         {
             state.Findings.Add(5, FindingCode.FreeBlocks, $"the superblock says {state.Superblock.FreeBlocksCount} free blocks, there are {freeBlocks}");

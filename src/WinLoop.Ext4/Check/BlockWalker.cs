@@ -174,12 +174,16 @@ internal sealed partial class BlockWalker(CheckState state)
     {
         int capacity = ExtentNode.Capacity(bytes);
         // Two entries less may be there for a checksum: so e2fsck.
-        bool isGood = node.Magic == ExtentNode.MagicValue && node.Count <= node.Max && node.Max <= capacity && node.Max >= capacity - 2 &&
-            (block is null || node.Depth == depth);
+        bool isGood = node.Magic == ExtentNode.MagicValue && node.Count <= node.Max && node.Max <= capacity && node.Max >= capacity - 2;
         if (!isGood)
         {
             Problem(FindingCode.ExtentHeader, $"extent header {(block is null ? "in the inode" : $"in block {block}")} is damaged " +
-                $"(magic 0x{node.Magic:X4}, {node.Count} of {node.Max} entries, depth {node.Depth})", block);
+                $"(magic 0x{node.Magic:X4}, {node.Count} of {node.Max} entries)", block);
+        }
+        else if (block is not null && node.Depth != depth)
+        {
+            // The way to it tells how deep it is: its blocks are known all the same.
+            Problem(FindingCode.ExtentDepth, $"extent block {block} says that it is at depth {node.Depth}, it is at {depth}", block, isComplete: true);
         }
         return isGood;
     }

@@ -88,9 +88,14 @@ internal sealed class CheckState
     /// <summary>By directory, then by logical block.</summary>
     public Growable<CheckedDirectoryBlock> DirectoryBlocks { get; } = new();
 
+    /// <summary>What the superblock's totals should be.</summary>
+    public ulong FreeBlocks { get; set; }
+    public uint FreeInodes { get; set; }
+
     public int Threads { get; set; }
     public bool HasLargeFile { get; set; }
-    public bool HasLostAndFound { get; set; }
+    /// <summary>Its inode; 0 = there is none.</summary>
+    public uint LostAndFound { get; set; }
 
     public void SetVolume(Superblock superblock, Geometry geometry)
     {

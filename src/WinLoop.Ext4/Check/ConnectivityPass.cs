@@ -18,7 +18,7 @@ internal sealed class ConnectivityPass(CheckState state)
         {
             findings.Add(3, FindingCode.RootDirectory, "the root directory is missing", Ext4Volume.RootInode);
         }
-        else if (!state.HasLostAndFound)
+        else if (state.LostAndFound == 0)
         {
             findings.Add(3, FindingCode.LostAndFound, "there is no lost+found directory", Ext4Volume.RootInode);
         }

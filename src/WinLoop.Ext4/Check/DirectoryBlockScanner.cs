@@ -183,7 +183,7 @@ internal sealed class DirectoryBlockScanner(CheckState state)
         }
         else if (parent == Ext4Volume.RootInode && name.SequenceEqual("lost+found"u8))
         {
-            state.HasLostAndFound = true;
+            state.LostAndFound = inode;
         }
     }
 

@@ -20,7 +20,7 @@ internal sealed class DirectoryPass(CheckState state)
     public void Run()
     {
         int count = state.DirectoryBlocks.Count;
-        state.HasLostAndFound = false;
+        state.LostAndFound = 0;
         if (_order.Length < count)
         {
             _order = new int[state.DirectoryBlocks.Items.Length];

@@ -14,7 +14,7 @@ public enum FindingCode
     InodeChecksum = 100, InodeMode, InodeSize, InodeBlocks, InodeFlags, DeletionTime, ExtraSize, InodeTime, InodeField,
     ReservedInode, SpecialInode, Symlink, ExtentHeader, ExtentChecksum, ExtentOrder, ExtentRange, ExtentIndex, ExtentState,
     BlockRange, MultiplyClaimed, AttributeEntry, AttributeHash, AttributeBlock, AttributeChecksum, AttributeReferences,
-    AttributeBlockHash, LargeFileFeature, EmptyDirectory,
+    AttributeBlockHash, LargeFileFeature, EmptyDirectory, ExtentDepth,
 
     // Pass 2: directory contents.
     DirectoryHole = 200, DirectoryChecksum, DirectoryEntry, DotEntry, EntryInode, EntryUnused, EntryType, EntryName,

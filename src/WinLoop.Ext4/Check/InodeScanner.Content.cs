@@ -29,6 +29,10 @@ internal sealed partial class InodeScanner
         }
         if (isResize)
         {
+            if (ReadUInt32LittleEndian(raw[InodeRecord.DtimeAt..]) != 0)
+            {
+                Add(FindingCode.DeletionTime, inode, "in use, but with a deletion time");
+            }
             // Its structure was checked in pass 0; here its count of blocks.
             _walker.Walk(raw.Slice(InodeRecord.BlockAreaAt, 60), inode, seed, hasExtents: false, WalkMode.ClaimTop);
             CheckBlockCount(inode, raw, _walker.Blocks);

@@ -31,6 +31,12 @@ internal sealed class SuperblockPass(CheckState state)
         {
             Add(FindingCode.BadSuperblock, $"{superblock.ReservedGdtBlocks} descriptor blocks are reserved without resize_inode");
         }
+        if (!ushort.IsPow2(superblock.DescriptorSize) && superblock.DescriptorSize != 0)
+        {
+            Add(FindingCode.BadSuperblock, $"s_desc_size is impossible ({superblock.DescriptorSize})");
+        }
+        CheckExtraSize(superblock.MinExtraInodeSize, "s_min_extra_isize");
+        CheckExtraSize(superblock.WantExtraInodeSize, "s_want_extra_isize");
         if (superblock.BlockGroupNumber != 0)
         {
             Add(FindingCode.BadSuperblock, $"the superblock says that it is the copy of group {superblock.BlockGroupNumber}");
@@ -56,6 +62,15 @@ internal sealed class SuperblockPass(CheckState state)
         _resize.Run();
         _orphans.Run();
         return true;
+    }
+
+    private void CheckExtraSize(ushort size, string field)
+    {
+        int room = state.Geometry.InodeSize - InodeRecord.GoodOldSize;
+        if (room > 0 && size != 0 && (size < sizeof(uint) || size > room || size % sizeof(uint) != 0))
+        {
+            Add(FindingCode.BadSuperblock, $"{field} is impossible ({size})");
+        }
     }
 
     private bool ReadDescriptors()

@@ -106,11 +106,14 @@ internal sealed record Difference(int Seed, string Image, FsckVerdict Verdict, I
 /// <summary>Where the verdicts may differ; docs/check.md explains each.</summary>
 internal static class KnownDifferences
 {
-    private static readonly HashSet<FindingCode> s_stricter = [FindingCode.ResizeInode];
+    private static readonly HashSet<FindingCode> s_stricter =
+        [FindingCode.ResizeInode, FindingCode.ExtentDepth, FindingCode.JournalSuperblock, FindingCode.OrphanList, FindingCode.HtreeHash];
 
     public static bool Explains(Difference difference) => difference.Verdict == FsckVerdict.Clean &&
         // A journal that cannot be replayed is thrown away by e2fsck before it looks; what the volume is then like
         // depends on what was in it.
         (difference.Findings.Any(f => f.Code == FindingCode.RecoveryFailed) ||
+        // It also takes a damaged journal inode from its copy in the superblock, if there is something to replay.
+        (difference.Findings.Any(f => f.Code == FindingCode.NeedsRecovery) && difference.Findings.Any(f => f is { Pass: 1, Inode: 8 })) ||
         difference.Findings.Where(f => f.Severity != FindingSeverity.Note).All(f => s_stricter.Contains(f.Code)));
 }
