@@ -106,14 +106,19 @@ internal sealed class ConnectivityPass(CheckState state)
     {
         if (isDirectory)
         {
-            // A directory with too many subdirectories says 1, and goes on saying it.
-            if (canOverflow && links == 1)
-            {
-                return;
-            }
-            if (state.FindDirectory(inode) is >= 0 and var index && state.Directories[index].Parent == 0 && inode != Ext4Volume.RootInode)
+            int index = state.FindDirectory(inode);
+            if (index >= 0 && state.Directories[index].Parent == 0 && inode != Ext4Volume.RootInode)
             {
                 return; // reported as unconnected
+            }
+            // An indexed directory with too many subdirectories says 1, and goes on saying it when some are removed.
+            if (canOverflow && links == 1 && index >= 0 && state.Directories[index].IsIndexed)
+            {
+                if (names <= LinkMaximum)
+                {
+                    state.Findings.Add(4, FindingCode.LinkOverflow, $"a directory of {names} links says 1: it had more than {LinkMaximum} once", inode);
+                }
+                return;
             }
         }
         if (names == 0)

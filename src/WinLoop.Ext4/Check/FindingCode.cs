@@ -24,7 +24,7 @@ public enum FindingCode
     RootDirectory = 300, UnconnectedDirectory, WrongParent, DirectoryLoop, LostAndFound,
 
     // Pass 4: link counts.
-    UnattachedInode = 400, LinkCount,
+    UnattachedInode = 400, LinkCount, LinkOverflow,
 
     // Pass 5: bitmaps and counts.
     BlockBitmap = 500, InodeBitmap, BitmapChecksum, BitmapPadding, GroupFreeBlocks, GroupFreeInodes, GroupDirectories,
@@ -38,7 +38,7 @@ internal static class FindingCodes
     public static FindingSeverity SeverityOf(FindingCode code) => code switch
     {
         FindingCode.SuperblockBackup or FindingCode.DescriptorBackup or FindingCode.NeedsRecovery or FindingCode.NotUnmounted or
-            FindingCode.MarkedDamaged or FindingCode.AttributeBlockHash or FindingCode.NotChecked or FindingCode.EntryTypeUnknown => FindingSeverity.Note,
+            FindingCode.MarkedDamaged or FindingCode.AttributeBlockHash or FindingCode.NotChecked or FindingCode.LinkOverflow or FindingCode.EntryTypeUnknown => FindingSeverity.Note,
         FindingCode.OrphanInode or FindingCode.OrphanFlag or FindingCode.SuperblockRebuilt => FindingSeverity.Pending,
         _ => FindingSeverity.Error,
     };

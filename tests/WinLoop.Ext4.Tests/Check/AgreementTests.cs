@@ -109,7 +109,10 @@ internal static class KnownDifferences
     private static readonly HashSet<FindingCode> s_stricter =
         [FindingCode.ResizeInode, FindingCode.ExtentDepth, FindingCode.JournalSuperblock, FindingCode.OrphanList, FindingCode.HtreeHash];
 
-    public static bool Explains(Difference difference) => difference.Verdict == FsckVerdict.Clean &&
+    public static bool Explains(Difference difference) => difference.Verdict == FsckVerdict.Damaged
+        ? difference.Findings.Any(f => f.Code == FindingCode.LinkOverflow) : IsStricter(difference);
+
+    private static bool IsStricter(Difference difference) =>
         // A journal that cannot be replayed is thrown away by e2fsck before it looks; what the volume is then like
         // depends on what was in it.
         (difference.Findings.Any(f => f.Code == FindingCode.RecoveryFailed) ||
