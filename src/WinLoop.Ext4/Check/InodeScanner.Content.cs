@@ -29,7 +29,7 @@ internal sealed partial class InodeScanner
         }
         if (isResize)
         {
-            if (ReadUInt32LittleEndian(raw[InodeRecord.DtimeAt..]) != 0)
+            if (ReadUInt32LittleEndian(raw[InodeRecord.DtimeAt..]) is var deleted && deleted != 0 && deleted < geometry.InodesCount)
             {
                 Add(FindingCode.DeletionTime, inode, "in use, but with a deletion time");
             }

@@ -41,7 +41,7 @@ internal sealed class OrphanCheck(CheckState state)
             state.Findings.Add(0, FindingCode.OrphanFile, "orphans are said to be in a file that the volume does not have");
         }
         uint number = state.Superblock.OrphanFileInode;
-        if (number != 0 && number <= state.Geometry.InodesCount && state.SlotOf(number) >= 0 && state.TryReadInode(number, _inode) &&
+        if (number >= state.Geometry.FirstInode && number <= state.Geometry.InodesCount && state.SlotOf(number) >= 0 && state.TryReadInode(number, _inode) &&
             _inode.AsSpan().IndexOfAnyExcept((byte)0) >= 0)
         {
             state.Findings.Add(0, FindingCode.OrphanFile, $"inode {number} is named as orphan file on a volume without one");
