@@ -26,6 +26,9 @@ public sealed class Inode
     /// <summary>The type bits of <see cref="Mode"/>.</summary>
     public ushort Type => (ushort)(Mode & InodeMode.TypeMask);
 
+    /// <summary>What a frontend keeps with the inode as long as it is in memory; the engine does not look at it.</summary>
+    public object? Tag { get; set; }
+
     /// <summary>True for a directory.</summary>
     public bool IsDirectory => Type == InodeMode.Directory;
 
