@@ -2,12 +2,13 @@ using System.Runtime.InteropServices;
 using WinLoop.Ext4;
 using WinLoop.Fuse.Mounting;
 using WinLoop.Fuse.Native;
+using WinLoop.Mounting;
 using WinLoop.Storage;
 
 namespace WinLoop.Fuse;
 
 /// <summary>A volume mounted through /dev/fuse and the threads that serve it.</summary>
-public sealed class FuseHost : IDisposable
+public sealed class FuseHost : IMountHost
 {
     private const string Device = "/dev/fuse";
     private const int DefaultMaxTransfer = 1 << 20;

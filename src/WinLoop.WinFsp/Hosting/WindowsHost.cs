@@ -1,4 +1,5 @@
 using WinLoop.Ext4;
+using WinLoop.Mounting;
 using WinLoop.Mounting.Windows;
 using WinLoop.Storage;
 using WinLoop.WinFsp.Requests;
@@ -6,7 +7,7 @@ using WinLoop.WinFsp.Requests;
 namespace WinLoop.WinFsp.Hosting;
 
 /// <summary>A volume mounted through WinFsp, whichever binding carries it: what is common to their lives.</summary>
-public abstract class WindowsHost : IDisposable
+public abstract class WindowsHost : IMountHost
 {
     private static readonly TimeSpan DrainLimit = TimeSpan.FromMinutes(1);
 
