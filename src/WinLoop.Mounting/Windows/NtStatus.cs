@@ -29,6 +29,7 @@ public enum NtStatus : uint
     NonexistentEaEntry = 0xC0000051,
     EasNotSupported = 0xC000004F,
     DeletePending = 0xC0000056,
+    InvalidOwner = 0xC000005A,
     InvalidSecurityDescriptor = 0xC0000079,
     DiskFull = 0xC000007F,
     InsufficientResources = 0xC000009A,
