@@ -48,6 +48,7 @@ public enum NtStatus : uint
     NotSameDevice = 0xC00000D4,
     TooManyLinks = 0xC0000265,
     NotAReparsePoint = 0xC0000275,
+    IoReparseTagInvalid = 0xC0000276,
     IoReparseTagMismatch = 0xC0000277,
     IoReparseDataInvalid = 0xC0000278,
     IoReparseTagNotHandled = 0xC0000279,
