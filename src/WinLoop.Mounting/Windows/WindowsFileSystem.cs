@@ -46,7 +46,7 @@ public sealed partial class WindowsFileSystem : IDisposable
     /// <summary>Names of the files that are open now.</summary>
     public IReadOnlyList<string> ListOpenFiles()
     {
-        char[] buffer = new char[4 * WindowsPath.MaxLength];
+        char[] buffer = new char[32768];
         var names = new List<string>();
         foreach (WindowsFile file in _open.Snapshot())
         {
