@@ -134,9 +134,18 @@ internal sealed class WindowsVolume : IDisposable
     public NtStatus Rename(string path, string newPath, bool replace = false)
     {
         WindowsFile file = Open(path);
-        NtStatus status = Files.Rename(file, path, newPath, replace);
-        Close(file);
-        return status;
+        try
+        {
+            return Files.Rename(file, path, newPath, replace);
+        }
+        catch (Exception e)
+        {
+            return StatusMap.FromException(e);
+        }
+        finally
+        {
+            Close(file);
+        }
     }
 
     public WindowsFileInfo Info(string path)
