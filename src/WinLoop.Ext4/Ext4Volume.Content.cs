@@ -154,6 +154,11 @@ public sealed partial class Ext4Volume
         }
     }
 
+    /// <summary>False if the inode has no extended attributes at all; known without looking for most inodes.</summary>
+    public bool HasExtendedAttributes(Inode inode) =>
+        inode.FileAcl != 0 || inode.InlineAttributes == InlineState.Present ||
+        (inode.InlineAttributes == InlineState.Unknown && ListExtendedAttributes(inode, default) > 0);
+
     /// <summary>getxattr: the value's length, −1 if there is none; fills <paramref name="buffer"/> unless empty.</summary>
     public int GetExtendedAttribute(Inode inode, ReadOnlySpan<byte> name, Span<byte> buffer)
     {

@@ -33,6 +33,7 @@ public enum NtStatus : uint
     InvalidOwner = 0xC000005A,
     InvalidSecurityDescriptor = 0xC0000079,
     DiskFull = 0xC000007F,
+    InvalidVolumeLabel = 0xC0000086,
     InsufficientResources = 0xC000009A,
     MediaWriteProtected = 0xC00000A2,
     DeviceNotReady = 0xC00000A3,

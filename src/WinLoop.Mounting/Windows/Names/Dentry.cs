@@ -50,6 +50,10 @@ internal sealed class Dentry
         set => _inode = value;
     }
 
+    /// <summary>What the name named before; kept as long as the object, because a reader may just be taking its own
+    /// reference.</summary>
+    public List<Inode>? Superseded { get; set; }
+
     /// <summary>What a directory knows of its names; null for others.</summary>
     public DirectoryNames? Directory { get; set; }
 

@@ -5,8 +5,11 @@ namespace WinLoop.Mounting.Windows.Names;
 // What happens on a miss: the volume is asked, the exact spelling first, then any other.
 internal sealed partial class NameCache
 {
-    // Names in all folded indexes together; a directory with more than this gets none.
+    // A directory with more names gets no folded index: every miss looks at all of them.
     private const int MaximumIndexed = 1 << 20;
+
+    // Names in all folded indexes together, if there are several.
+    private const int IndexBudget = 1 << 18;
 
     private readonly Lock _indexLock = new();
     private readonly LinkedList<(DirectoryNames Names, FoldedIndex Index)> _indexes = new();
@@ -181,7 +184,7 @@ internal sealed partial class NameCache
             {
                 total += each.Count + 16;
             }
-            while (total > MaximumIndexed && _indexes.First is { } oldest && oldest != _indexes.Last)
+            while (total > IndexBudget && _indexes.First is { } oldest && oldest != _indexes.Last)
             {
                 total -= oldest.Value.Index.Count + 16;
                 Interlocked.CompareExchange(ref oldest.Value.Names.Index, null, oldest.Value.Index);

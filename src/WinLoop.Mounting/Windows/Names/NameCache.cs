@@ -115,9 +115,7 @@ internal sealed partial class NameCache : IDisposable
         // Up to the root: the last pin of a name whose entry is gone gives its parent's pin back.
         while (dentry is not null && dentry.Unpin() && !dentry.IsHashed && dentry.TryRetire())
         {
-            Dentry? parent = dentry.Place.Parent;
-            _volume.Release(dentry.Inode);
-            dentry = parent;
+            dentry = ReleaseInodes(dentry);
         }
     }
 
@@ -186,10 +184,9 @@ internal sealed partial class NameCache : IDisposable
     /// <summary>The name of a dentry names another inode now; takes over the reference to it. Inside a <see cref="Change"/>.</summary>
     public void Replaced(Dentry dentry, Inode inode)
     {
-        Inode old = dentry.Inode;
+        (dentry.Superseded ??= []).Add(dentry.Inode);
         dentry.Directory = inode.IsDirectory ? new DirectoryNames() : null;
         dentry.Inode = inode;
-        _volume.Release(old);
     }
 
     /// <summary>Gives all references back; nothing may be pinned any more.</summary>
@@ -204,15 +201,24 @@ internal sealed partial class NameCache : IDisposable
                     target.IsHashed = false;
                     if (target.TryRetire())
                     {
-                        Dentry? parent = target.Place.Parent;
-                        _volume.Release(target.Inode);
-                        Unpin(parent);
+                        Unpin(ReleaseInodes(target));
                     }
                 }
             }
         }
         Root.IsHashed = false;
         Unpin(Root);
+    }
+
+    // The last act of a retired dentry; returns its parent, whose pin the caller gives back.
+    private Dentry? ReleaseInodes(Dentry dentry)
+    {
+        foreach (Inode inode in dentry.Superseded ?? [])
+        {
+            _volume.Release(inode);
+        }
+        _volume.Release(dentry.Inode);
+        return dentry.Place.Parent;
     }
 
     private int HashOf(Dentry parent, ReadOnlySpan<char> name) =>
@@ -305,9 +311,7 @@ internal sealed partial class NameCache : IDisposable
         Volatile.Write(ref _evicting, 0);
         foreach (Dentry dentry in victims)
         {
-            Dentry? parent = dentry.Place.Parent;
-            _volume.Release(dentry.Inode);
-            Unpin(parent);
+            Unpin(ReleaseInodes(dentry));
         }
     }
 
