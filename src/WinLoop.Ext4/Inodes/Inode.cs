@@ -26,6 +26,13 @@ public sealed class Inode
     /// <summary>The type bits of <see cref="Mode"/>.</summary>
     public ushort Type => (ushort)(Mode & InodeMode.TypeMask);
 
+    private object? _tag;
+
+    /// <summary>What a frontend keeps with the inode as long as it is in memory; the engine does not look at it. There
+    /// is one frontend per volume, and one type of tag.</summary>
+    public T GetTag<T>() where T : class, new() =>
+        (T)(Volatile.Read(ref _tag) ?? Interlocked.CompareExchange(ref _tag, new T(), null) ?? _tag!);
+
     /// <summary>True for a directory.</summary>
     public bool IsDirectory => Type == InodeMode.Directory;
 
