@@ -6,7 +6,7 @@ using WinLoop.WinFsp.Requests;
 namespace WinLoop.WinFsp.Callbacks;
 
 /// <summary>What the callbacks of one mount work on.</summary>
-internal sealed unsafe class CallbackTarget(WinFspExports exports, Action<bool> dispatcherStopped) : IResponder, ISecurityMerger
+internal sealed unsafe class CallbackTarget(WinFspExports exports, Action<bool> dispatcherStopped) : IResponder
 {
     public WinFspExports Exports { get; } = exports;
 
@@ -57,13 +57,7 @@ internal sealed unsafe class CallbackTarget(WinFspExports exports, Action<bool> 
         return request;
     }
 
-    public ulong CurrentHint()
-    {
-        OperationContext* context = Exports.GetOperationContext();
-        return context == null || context->Request == null
-            ? throw new InvalidOperationException("a callback outside of a request cannot be answered later")
-            : context->Request->Hint;
-    }
+    public ulong CurrentHint() => CurrentOperation.Hint(Exports);
 
     public void Send(WindowsRequest request)
     {
@@ -87,18 +81,4 @@ internal sealed unsafe class CallbackTarget(WinFspExports exports, Action<bool> 
         }
         Exports.SendResponse(Native, &response);
     }
-
-    public NtStatus Merge(byte[] old, uint information, byte* modification, out byte* merged)
-    {
-        byte* result = null;
-        NtStatus status;
-        fixed (byte* p = old)
-        {
-            status = Exports.SetSecurityDescriptor(p, information, modification, &result);
-        }
-        merged = result;
-        return status;
-    }
-
-    public void Free(byte* merged) => Exports.DeleteSecurityDescriptor(merged, (nint)Exports.SetSecurityDescriptor);
 }

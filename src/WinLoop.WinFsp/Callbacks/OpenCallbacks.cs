@@ -143,7 +143,7 @@ internal static unsafe class OpenCallbacks
             SetNormalizedName(target, file, info);
             if (file.DisableCache)
             {
-                DisableCache(target.Exports);
+                CurrentOperation.DisableCache(target.Exports);
             }
         }
         target.Session.Return(request);
@@ -161,15 +161,6 @@ internal static unsafe class OpenCallbacks
         if (length >= 0)
         {
             info->NormalizedNameSize = (ushort)(length * sizeof(char));
-        }
-    }
-
-    private static void DisableCache(WinFspExports exports)
-    {
-        OperationContext* context = exports.GetOperationContext();
-        if (context != null && context->Response != null)
-        {
-            context->Response->OpenedFlags |= TransactResponse.DisableCache;
         }
     }
 }

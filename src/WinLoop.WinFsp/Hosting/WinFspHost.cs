@@ -33,7 +33,7 @@ public sealed unsafe class WinFspHost : WindowsHost
         WinFspHost? host = null;
         CallbackTarget target = new(exports, normally => host!.OnDispatcherStopped(normally));
         WindowsFileSystem fileSystem = new(volume, options.Windows);
-        WindowsSession session = new(fileSystem, target, target, options.QueueDepth, options.Log);
+        WindowsSession session = new(fileSystem, target, new DriverSecurityMerger(exports), options.QueueDepth, options.Log);
         target.Session = session;
         host = new WinFspHost(volume, target, session, options);
         try
