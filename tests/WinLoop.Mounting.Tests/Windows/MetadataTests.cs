@@ -94,6 +94,23 @@ public sealed class MetadataTests
     }
 
     [Fact]
+    public void InodesWithoutABirthTimeKeepItWithTheAttributes()
+    {
+        using var volume = new WindowsVolume(create: new WinLoop.Ext4.Create.Ext4CreateOptions { IsZeroed = true, InodeSize = 128, BlockSize = 4096 });
+        volume.Put("\\f");
+        WindowsFile file = volume.Open("\\f");
+        Assert.Equal(NtStatus.Success, volume.Files.GetFileInfo(file, out WindowsFileInfo info));
+        Assert.Equal(info.LastWriteTime, info.CreationTime);
+        Assert.Equal(NtStatus.Success, volume.Files.SetBasicInfo(file, DosAttributes.Hidden, 132_000_000_000_000_001, 0, 0, 0, out info));
+        volume.Files.SetBasicInfo(file, DosAttributes.System, 0, 0, 0, 0, out info);
+        Assert.Equal((132_000_000_000_000_001ul, DosAttributes.System), (info.CreationTime, info.FileAttributes));
+        volume.Close(file);
+        volume.Remount();
+        Assert.Equal(132_000_000_000_000_001ul, volume.Info("\\f").CreationTime);
+        volume.Finish();
+    }
+
+    [Fact]
     public void StreamsLiveInAttributes()
     {
         using var volume = new WindowsVolume();
