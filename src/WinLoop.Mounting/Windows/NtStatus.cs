@@ -11,6 +11,7 @@ public enum NtStatus : uint
     NoMoreFiles = 0x80000006,
     DeviceBusy = 0x80000011,
     NoMoreEas = 0x80000012,
+    InvalidEaName = 0x80000013,
     EaListInconsistent = 0x80000014,
     NotImplemented = 0xC0000002,
     InvalidHandle = 0xC0000008,

@@ -21,7 +21,7 @@ internal ref struct SecurityDescriptorWriter
     /// <param name="buffer">Room for all of it.</param>
     /// <param name="owner">Binary SID.</param>
     /// <param name="group">Binary SID.</param>
-    public SecurityDescriptorWriter(Span<byte> buffer, ReadOnlySpan<byte> owner, ReadOnlySpan<byte> group)
+    public SecurityDescriptorWriter(Span<byte> buffer, scoped ReadOnlySpan<byte> owner, scoped ReadOnlySpan<byte> group)
     {
         _buffer = buffer;
         buffer[..HeaderLength].Clear();
@@ -38,10 +38,10 @@ internal ref struct SecurityDescriptorWriter
     }
 
     /// <summary>Adds an ACE that grants; none if the mask is empty.</summary>
-    public void Allow(ReadOnlySpan<byte> sid, uint mask) => Add(AllowedType, sid, mask);
+    public void Allow(scoped ReadOnlySpan<byte> sid, uint mask) => Add(AllowedType, sid, mask);
 
     /// <summary>Adds an ACE that denies; none if the mask is empty.</summary>
-    public void Deny(ReadOnlySpan<byte> sid, uint mask) => Add(DeniedType, sid, mask);
+    public void Deny(scoped ReadOnlySpan<byte> sid, uint mask) => Add(DeniedType, sid, mask);
 
     /// <summary>Ends the DACL; the descriptor's length.</summary>
     public readonly int Finish()
@@ -55,7 +55,7 @@ internal ref struct SecurityDescriptorWriter
         return _used;
     }
 
-    private void Add(byte type, ReadOnlySpan<byte> sid, uint mask)
+    private void Add(byte type, scoped ReadOnlySpan<byte> sid, uint mask)
     {
         if (mask == 0)
         {

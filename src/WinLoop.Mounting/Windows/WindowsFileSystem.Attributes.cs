@@ -1,4 +1,3 @@
-using System.Buffers;
 using WinLoop.Ext4;
 using WinLoop.Ext4.Format;
 using WinLoop.Mounting.Windows.Names;
@@ -209,34 +208,4 @@ public sealed partial class WindowsFileSystem
             _volume.SetAttributes(inode, new AttributeChanges { Mode = (ushort)(newMode & InodeMode.Permissions) }, _writer);
         }
     }
-
-    /// <summary>Calls back for each attribute's full name.</summary>
-    private void ForEachAttribute(Inode inode, AttributeNameSink sink)
-    {
-        int length = _volume.ListExtendedAttributes(inode, default);
-        if (length == 0)
-        {
-            return;
-        }
-        byte[] buffer = ArrayPool<byte>.Shared.Rent(length + 1024);
-        try
-        {
-            ReadOnlySpan<byte> names = buffer.AsSpan(0, _volume.ListExtendedAttributes(inode, buffer));
-            while (!names.IsEmpty)
-            {
-                int end = names.IndexOf((byte)0);
-                if (!sink(names[..end]))
-                {
-                    return;
-                }
-                names = names[(end + 1)..];
-            }
-        }
-        finally
-        {
-            ArrayPool<byte>.Shared.Return(buffer);
-        }
-    }
-
-    private delegate bool AttributeNameSink(ReadOnlySpan<byte> name);
 }

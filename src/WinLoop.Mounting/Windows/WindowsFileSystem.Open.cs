@@ -205,12 +205,7 @@ public sealed partial class WindowsFileSystem
     {
         public ushort Type;
         public ushort Mode;
-        public uint Device;
         public ReadOnlySpan<byte> Target;
-        public ReadOnlySpan<byte> Eas;
-        public uint? Uid;
-        public uint? Gid;
-        public uint Attributes;
     }
 
     private NtStatus PlanNode(in CreateParameters parameters, ref NewNode node)
@@ -218,7 +213,6 @@ public sealed partial class WindowsFileSystem
         bool isDirectory = (parameters.CreateOptions & DirectoryFile) != 0;
         node.Type = isDirectory ? InodeMode.Directory : InodeMode.Regular;
         node.Mode = (ushort)(isDirectory ? 0x1FF : 0x1B6);
-        node.Attributes = parameters.FileAttributes;
         if (parameters.ExtraIsReparsePoint)
         {
             NtStatus status = PlanReparsePoint(parameters.Extra, ref node);
@@ -229,12 +223,11 @@ public sealed partial class WindowsFileSystem
         }
         else if (!parameters.Extra.IsEmpty)
         {
-            NtStatus status = PlanEas(parameters.Extra, ref node);
+            NtStatus status = CheckEas(parameters.Extra);
             if (status != NtStatus.Success)
             {
                 return status;
             }
-            node.Eas = parameters.Extra;
         }
         return NtStatus.Success;
     }
@@ -242,12 +235,12 @@ public sealed partial class WindowsFileSystem
     private Inode MakeNode(Inode directory, ReadOnlySpan<byte> name, scoped in NewNode node)
     {
         Ext4.FileAttributes parent = _volume.GetAttributes(directory);
-        var caller = new Caller(node.Uid ?? _options.Uid ?? parent.Uid, node.Gid ?? _options.Gid ?? parent.Gid, _options.Umask);
+        var caller = new Caller(_options.Uid ?? parent.Uid, _options.Gid ?? parent.Gid, _options.Umask);
         return node.Type switch
         {
             InodeMode.Directory => _volume.CreateDirectory(directory, name, node.Mode, caller),
             InodeMode.Symlink => _volume.CreateSymlink(directory, name, node.Target, caller),
-            _ => _volume.Create(directory, name, (ushort)(node.Type | node.Mode), node.Device, caller),
+            _ => _volume.Create(directory, name, (ushort)(node.Type | node.Mode), 0, caller),
         };
     }
 

@@ -21,19 +21,25 @@ public sealed partial class WindowsFileSystem
             Ext4.FileAttributes stat = _volume.GetAttributes(inode);
             hasRoom = sink(default, (ulong)stat.Size, stat.Blocks * 512);
         }
-        if (hasRoom && _volume.HasExtendedAttributes(inode))
+        Span<char> name = stackalloc char[WindowsName.MaxLength];
+        byte[]? names = RentAttributeNames(inode, out int left);
+        try
         {
-            char[] name = new char[WindowsName.MaxLength];
-            ForEachAttribute(inode, attribute =>
+            for (int at = 0; at < left && hasRoom;)
             {
+                ReadOnlySpan<byte> attribute = NextName(names, ref at, left);
                 int length = StreamName.FromAttribute(attribute, name);
-                if (length < 0)
+                int size = length < 0 ? -1 : _volume.GetExtendedAttribute(inode, attribute, default);
+                if (size >= 0)
                 {
-                    return true;
+                    ulong content = (ulong)Math.Max(0, size - 1);
+                    hasRoom = sink(name[..length], content, content);
                 }
-                int size = _volume.GetExtendedAttribute(inode, attribute, default);
-                return size < 0 || (hasRoom = sink(name.AsSpan(0, length), (ulong)Math.Max(0, size - 1), (ulong)Math.Max(0, size - 1)));
-            });
+            }
+        }
+        finally
+        {
+            Return(names);
         }
         return hasRoom ? NtStatus.Success : NtStatus.BufferOverflow;
     }
@@ -60,19 +66,25 @@ public sealed partial class WindowsFileSystem
         {
             return false;
         }
-        string wanted = spelling.ToString();
         string? found = null;
-        char[] decoded = new char[WindowsName.MaxLength];
-        ForEachAttribute(inode, candidate =>
+        Span<char> decoded = stackalloc char[WindowsName.MaxLength];
+        byte[]? names = RentAttributeNames(inode, out int left);
+        try
         {
-            int units = StreamName.FromAttribute(candidate, decoded);
-            if (units >= 0 && NameCase.FoldedEquals(decoded.AsSpan(0, units), wanted))
+            for (int at = 0; at < left;)
             {
-                string twin = new(decoded, 0, units);
-                found = found is null || NameComparer.CompareBytes(twin, found) < 0 ? twin : found;
+                int units = StreamName.FromAttribute(NextName(names, ref at, left), decoded);
+                if (units >= 0 && NameCase.FoldedEquals(decoded[..units], spelling))
+                {
+                    string twin = decoded[..units].ToString();
+                    found = found is null || NameComparer.CompareBytes(twin, found) < 0 ? twin : found;
+                }
             }
-            return true;
-        });
+        }
+        finally
+        {
+            Return(names);
+        }
         name = found;
         size = found is null ? -1 : StreamSize(inode, found);
         return size >= 0;

@@ -19,7 +19,7 @@ internal sealed class WindowsVolume : IDisposable
     public WindowsVolume(int megabytes = 32, WindowsOptions? options = null, Ext4CreateOptions? create = null, Ext4MountOptions? mount = null)
     {
         _device = new MemoryDevice((long)megabytes << 20);
-        Ext4Creator.Create(_device, create ?? new Ext4CreateOptions { IsZeroed = true });
+        Ext4Creator.Create(_device, create ?? new Ext4CreateOptions { IsZeroed = true, BlockSize = 4096 });
         _mountOptions = mount ?? new Ext4MountOptions { UseBackgroundCommit = false };
         Options = options ?? new WindowsOptions();
         Volume = Ext4Volume.Mount(new Undisposed(_device), _mountOptions);
@@ -134,9 +134,18 @@ internal sealed class WindowsVolume : IDisposable
     public NtStatus Rename(string path, string newPath, bool replace = false)
     {
         WindowsFile file = Open(path);
-        NtStatus status = Files.Rename(file, path, newPath, replace);
-        Close(file);
-        return status;
+        try
+        {
+            return Files.Rename(file, path, newPath, replace);
+        }
+        catch (Exception e)
+        {
+            return StatusMap.FromException(e);
+        }
+        finally
+        {
+            Close(file);
+        }
     }
 
     public WindowsFileInfo Info(string path)
