@@ -1,11 +1,15 @@
 namespace WinLoop.Mounting.Windows;
 
 /// <summary>
-/// Names that differ in case only. As in NTFS's $UpCase each UTF-16 unit is mapped alone by simple upper-casing: no
-/// expansion ("ß" stays), no locale, and characters outside the BMP are left as they are.
+/// Names that differ in case only. As in NTFS's $UpCase each UTF-16 unit is mapped alone: no expansion ("ß" stays), no
+/// locale, and characters outside the BMP are left as they are.
 /// </summary>
-/// <remarks>The table is .NET's, which is newer than any $UpCase: it knows pairs that an old Windows does not, not the
-/// other way round. Names from the volume, not the ones asked for, must go back to Windows for that reason too.</remarks>
+/// <remarks>
+/// A unit is mapped if lower-casing brings it back: "ς" is not "σ" and "µ" (the sign) is not "μ", on Windows as here.
+/// That rule over .NET's table gives the table of RtlUpcaseUnicodeChar, by which WinFsp tells files apart, as far as
+/// Wine's copy of it shows; .NET's has the pairs that Unicode added since, so that our names are equal whenever
+/// Windows' are.
+/// </remarks>
 internal static class NameCase
 {
     /// <summary>Writes the folded form, which has the same length.</summary>
@@ -19,8 +23,15 @@ internal static class NameCase
     }
 
     /// <summary>One unit.</summary>
-    public static char Fold(char c) =>
-        c < 0x80 ? (char.IsAsciiLetterLower(c) ? (char)(c - 0x20) : c) : char.ToUpperInvariant(c);
+    public static char Fold(char c)
+    {
+        if (c < 0x80)
+        {
+            return char.IsAsciiLetterLower(c) ? (char)(c - 0x20) : c;
+        }
+        char upper = char.ToUpperInvariant(c);
+        return char.ToLowerInvariant(upper) == c ? upper : c;
+    }
 
     /// <summary>True if both have the same folded form.</summary>
     public static bool FoldedEquals(ReadOnlySpan<char> a, ReadOnlySpan<char> b)

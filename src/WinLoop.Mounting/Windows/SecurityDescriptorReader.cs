@@ -99,7 +99,7 @@ internal readonly ref struct SecurityDescriptorReader
         return isInside;
     }
 
-    /// <summary>One entry: allow, allow of a kind this reader takes for nothing, or deny.</summary>
+    /// <summary>One entry.</summary>
     /// <param name="Type">ACE_TYPE.</param>
     /// <param name="Flags">INHERIT_ONLY_ACE and so on.</param>
     /// <param name="Mask">Rights, generic ones replaced.</param>
