@@ -70,6 +70,17 @@ public enum RenameFlags
 #pragma warning restore CS1591
 }
 
+/// <summary>Where a write may go.</summary>
+public enum WriteMode
+{
+    /// <summary>Anywhere; the file grows.</summary>
+    Normal,
+    /// <summary>At the end of the file, wherever that is when the write gets its turn.</summary>
+    Append,
+    /// <summary>Inside the file only: what lies behind the end is dropped (paging I/O of Windows).</summary>
+    Constrained,
+}
+
 /// <summary>fallocate(2) modes; the values are Linux's.</summary>
 [Flags]
 public enum AllocateMode

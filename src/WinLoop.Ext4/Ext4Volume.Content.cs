@@ -34,18 +34,20 @@ public sealed partial class Ext4Volume
     /// <param name="offset">Where they go.</param>
     /// <param name="caller">Decides about reserved blocks.</param>
     /// <param name="updateTimes">False when the host keeps mtime and ctime itself (FUSE writeback cache).</param>
-    public int Write(Inode inode, ReadOnlySpan<byte> buffer, long offset, Caller caller, bool updateTimes = true)
+    /// <param name="mode">Where the write may go; <see cref="WriteMode.Append"/> ignores <paramref name="offset"/>.</param>
+    public int Write(Inode inode, ReadOnlySpan<byte> buffer, long offset, Caller caller, bool updateTimes = true,
+        WriteMode mode = WriteMode.Normal)
     {
         try
         {
             RequireWritable();
             RequireRegular(inode);
-            if (offset < 0)
+            if (offset < 0 && mode != WriteMode.Append)
             {
                 throw new Ext4Exception(Errno.EINVAL);
             }
-            RequireChangeable(inode, offset < inode.Size);
-            return buffer.IsEmpty ? 0 : Files.Write(inode, buffer, offset, caller, updateTimes);
+            RequireChangeable(inode, mode != WriteMode.Append && offset < inode.Size);
+            return buffer.IsEmpty ? 0 : Files.Write(inode, buffer, offset, caller, updateTimes, mode);
         }
         catch (Exception e) when (OnFailure(e))
         {
@@ -151,6 +153,11 @@ public sealed partial class Ext4Volume
             throw;
         }
     }
+
+    /// <summary>False if the inode has no extended attributes at all; known without looking for most inodes.</summary>
+    public bool HasExtendedAttributes(Inode inode) =>
+        inode.FileAcl != 0 || inode.InlineAttributes == InlineState.Present ||
+        (inode.InlineAttributes == InlineState.Unknown && ListExtendedAttributes(inode, default) > 0);
 
     /// <summary>getxattr: the value's length, −1 if there is none; fills <paramref name="buffer"/> unless empty.</summary>
     public int GetExtendedAttribute(Inode inode, ReadOnlySpan<byte> name, Span<byte> buffer)

@@ -2,12 +2,14 @@ using System.Runtime.InteropServices;
 using WinLoop.Ext4;
 using WinLoop.Fuse.Mounting;
 using WinLoop.Fuse.Native;
+using WinLoop.Mounting;
+using WinLoop.Mounting.Linux;
 using WinLoop.Storage;
 
 namespace WinLoop.Fuse;
 
 /// <summary>A volume mounted through /dev/fuse and the threads that serve it.</summary>
-public sealed class FuseHost : IDisposable
+public sealed class FuseHost : IMountHost
 {
     private const string Device = "/dev/fuse";
     private const int DefaultMaxTransfer = 1 << 20;
@@ -83,7 +85,7 @@ public sealed class FuseHost : IDisposable
         }
         if (_loopImage is not null)
         {
-            LoopAttachment.WaitForDetach(DeviceName, _loopImage);
+            LoopDevices.WaitForDetach(DeviceName, _loopImage);
         }
         return Failure is null;
     }

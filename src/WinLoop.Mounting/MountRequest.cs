@@ -1,3 +1,5 @@
+using WinLoop.Mounting.Windows;
+
 namespace WinLoop.Mounting;
 
 /// <summary>What the user asked for.</summary>
@@ -11,4 +13,6 @@ public sealed record MountRequest
     public int? Partition { get; init; }
     /// <summary>How.</summary>
     public MountOptions Options { get; init; } = new();
+    /// <summary>What only Windows has.</summary>
+    public WindowsMountOptions Windows { get; init; } = new();
 }

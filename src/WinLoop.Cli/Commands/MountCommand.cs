@@ -31,6 +31,7 @@ internal sealed class MountCommand
     private readonly Option<int?> _partition = new("--partition", "-p") { Description = "Number of the partition; the only one with ext is found by itself.", HelpName = "N" };
     private readonly Option<string?> _offset = new("--offset") { Description = "Where the volume starts in the image, in bytes or with K, M, G, T.", HelpName = "N" };
     private readonly Option<string?> _sizeLimit = new("--sizelimit") { Description = "How much of the image is used, in bytes or with K, M, G, T.", HelpName = "N" };
+    private readonly WindowsMountArguments _windows = new();
     // From the process in front to the one in the background.
     private readonly Option<string?> _serve = new("--serve") { Hidden = true };
 
@@ -42,6 +43,10 @@ internal sealed class MountCommand
         {
             _image, _directory, _readOnly, _options, _foreground, _partition, _offset, _sizeLimit, _serve,
         };
+        if (OperatingSystem.IsWindows())
+        {
+            _windows.AddTo(command);
+        }
         command.Action = new CommandTree.CommandAction(Run);
         return command;
     }
@@ -49,10 +54,15 @@ internal sealed class MountCommand
     private int Run(ParseResult parsed, Report report)
     {
         string image = parsed.GetRequiredValue(_image);
-        if (!OperatingSystem.IsLinux())
+        if (!OperatingSystem.IsLinux() && !OperatingSystem.IsWindows())
         {
-            throw new MountException(MountError.HostMissing, $"cannot mount {image}", "this version of WinLoop mounts on Linux only",
-                "The host for Windows (WinFsp) comes with a later version; info and create work here.");
+            throw new MountException(MountError.HostMissing, $"cannot mount {image}", "WinLoop mounts on Windows and on Linux only",
+                "info and create work here.");
+        }
+        if (OperatingSystem.IsWindows() && !parsed.GetValue(_foreground))
+        {
+            throw new MountException(MountError.Usage, $"cannot mount {image}", "on Windows this version serves a mount from its own window only",
+                "Add --foreground; Ctrl-C, or 'winloop unmount' in another window, ends it.");
         }
         if (parsed.GetValue(_serve) is { } id)
         {
@@ -93,9 +103,11 @@ internal sealed class MountCommand
         return new MountRequest
         {
             Image = Path.GetFullPath(parsed.GetRequiredValue(_image)),
-            Directory = parsed.GetValue(_directory) is { } directory ? Path.GetFullPath(directory) : null,
+            // A drive letter is no path to be made absolute; the frontend knows its mount points.
+            Directory = parsed.GetValue(_directory) is not { } directory ? null : OperatingSystem.IsWindows() ? directory : Path.GetFullPath(directory),
             Partition = partition,
             Options = options,
+            Windows = _windows.Parse(parsed),
         };
     }
 

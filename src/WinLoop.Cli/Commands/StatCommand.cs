@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.Globalization;
 using WinLoop.Cli.Output;
 using WinLoop.Mounting;
+using WinLoop.Mounting.Control;
 using WinLoop.Mounting.Registry;
 using WinLoop.Mounting.Statistics;
 
@@ -26,7 +27,9 @@ internal static class StatCommand
         {
             throw new MountException(MountError.Failed, what, "its serving process has died", $"Undo the mount with 'winloop unmount {target}'.");
         }
-        MountStatistics statistics = StatisticsClient.Ask(mount.Registry.SocketPath(mount.Record.Id), target);
+        MountStatistics statistics = OperatingSystem.IsWindows()
+            ? ControlPipe.Ask(ControlPipe.NameOf(mount.Record.Id), ControlCommand.Statistics, what).Statistics ?? new MountStatistics()
+            : StatisticsClient.Ask(mount.Registry.SocketPath(mount.Record.Id), target);
         report.Answer(statistics, () => AnswerJson.Readable.MountStatistics, writer => Write(statistics, writer));
         return 0;
     }

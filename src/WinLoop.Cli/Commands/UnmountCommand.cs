@@ -1,6 +1,7 @@
 using System.CommandLine;
 using WinLoop.Cli.Output;
 using WinLoop.Mounting;
+using WinLoop.Mounting.Control;
 using WinLoop.Mounting.Linux;
 using WinLoop.Mounting.Registry;
 
@@ -14,20 +15,21 @@ internal static class UnmountCommand
     internal static Command Create()
     {
         var target = new Argument<string>("DIR|IMAGE") { Description = "The mount point, or the image that is mounted." };
-        var command = new Command("unmount", "Undoes a mount; returns when the image is closed and clean.") { target };
+        var force = new Option<bool>("--force", "-f") { Description = "Although files are open: what was written is kept, then they are cut off." };
+        var command = new Command("unmount", "Undoes a mount; returns when the image is closed and clean.") { target, force };
         command.Aliases.Add("umount");
-        command.Action = new CommandTree.CommandAction((parsed, report) => Run(parsed.GetRequiredValue(target), report));
+        command.Action = new CommandTree.CommandAction((parsed, report) => Run(parsed.GetRequiredValue(target), parsed.GetValue(force), report));
         return command;
     }
 
-    private static int Run(string target, Report report)
+    private static int Run(string target, bool force, Report report)
     {
         KnownMount mount = MountFinder.Find(target, "cannot unmount " + target);
         MountRecord record = mount.Record;
         string what = $"cannot unmount {target}";
         if (mount.State == MountState.Mounted)
         {
-            Detach(record.Directory, what);
+            Detach(record, force, what);
         }
         else if (mount.State == MountState.Dead)
         {
@@ -39,21 +41,38 @@ internal static class UnmountCommand
         return 0;
     }
 
-    private static void Detach(string directory, string what)
+    private static void Detach(MountRecord record, bool force, string what)
     {
+        if (OperatingSystem.IsWindows())
+        {
+            ControlAnswer answer = ControlPipe.Ask(ControlPipe.NameOf(record.Id), force ? ControlCommand.ForceUnmount : ControlCommand.Unmount, what);
+            if (!answer.Done)
+            {
+                throw Busy(what, answer.Users ?? "");
+            }
+            return;
+        }
+        string directory = record.Directory;
         int errno = Unmounter.Unmount(directory);
-        if (errno == Unmounter.Busy)
+        if (errno == Unmounter.Busy && force)
+        {
+            Unmounter.Abort(directory);
+        }
+        else if (errno == Unmounter.Busy)
         {
             IReadOnlyList<string> users = OpenFiles.FindUsers(directory);
-            string why = users.Count == 0 ? "it is in use" : "it is used by " + string.Join(", ", users.Take(MostUsersNamed)) +
-                (users.Count > MostUsersNamed ? $" and {users.Count - MostUsersNamed} more" : "");
-            throw new MountException(MountError.Busy, what, why, "Close these programs, or leave the directory, and try again.");
+            throw Busy(what, string.Join(", ", users.Take(MostUsersNamed)) +
+                (users.Count > MostUsersNamed ? $" and {users.Count - MostUsersNamed} more" : ""));
         }
-        if (errno != 0)
+        else if (errno != 0)
         {
             throw Failures.ExplainErrno(errno, what);
         }
     }
+
+    private static MountException Busy(string what, string users) =>
+        new(MountError.Busy, what, users.Length == 0 ? "it is in use" : "it is used by " + users,
+            "Close these programs, or leave the directory, and try again; --force cuts them off.");
 
     // The kernel still has the mount, but nobody answers: it is taken away, and nothing is left to wait for.
     private static void BuryDead(KnownMount mount, string what)
@@ -64,6 +83,7 @@ internal static class UnmountCommand
         {
             throw Failures.ExplainErrno(errno, what);
         }
+        LoopDevices.WaitForDetach(record.Device, record.Image);
         string? last = mount.Registry.LastLogLine(record.Id);
         mount.Registry.Remove(record.Id);
         new MountPoint(record.Directory, record.OwnsDirectory).Release();

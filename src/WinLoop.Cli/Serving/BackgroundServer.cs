@@ -20,7 +20,7 @@ internal static class BackgroundServer
             // It must not keep a directory of the user busy.
             Environment.CurrentDirectory = "/";
             using MountServer server = MountServer.Start(request, id, notes);
-            if (!Tell(new ReadyMessage(server.Answer, notes, null)))
+            if (!Tell(new ReadyMessage(server.Mounted, notes, null)))
             {
                 // Nobody waits any more: the user has given up.
                 server.Stop(force: true);

@@ -14,7 +14,7 @@ internal static class ForegroundServer
         {
             using MountServer server = MountServer.Start(request, MountRegistry.NewId(), notes);
             notes.ForEach(note => report.Note(Printable.Text(note)));
-            MountAnswerWriter.Write(server.Answer, report);
+            MountAnswerWriter.Write(server.Mounted, report);
             server.WaitForEnd();
             report.Note(Printable.Text($"Unmounted {Path.GetFileName(request.Image)}."));
             return 0;

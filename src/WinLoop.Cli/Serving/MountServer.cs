@@ -1,8 +1,7 @@
-using System.Runtime.InteropServices;
 using WinLoop.Cli.Output;
 using WinLoop.Ext4;
-using WinLoop.Fuse;
 using WinLoop.Mounting;
+using WinLoop.Mounting.Control;
 using WinLoop.Mounting.Linux;
 using WinLoop.Mounting.Registry;
 using WinLoop.Mounting.Statistics;
@@ -18,23 +17,26 @@ internal sealed class MountServer : IDisposable
     private readonly MountRegistry _registry;
     private readonly MountPoint _mountPoint;
     private readonly MountedImage _image;
-    private readonly FuseHost _host;
+    private readonly IMountHost _host;
     private readonly StopSignals _signals;
     private readonly MountRecord _record;
-    private readonly StatisticsServer? _statistics;
+    // Answers the other commands: the statistics socket, or the control pipe.
+    private readonly IDisposable? _answers;
 
     private MountServer(
-        MountRegistry registry, MountPoint mountPoint, MountedImage image, FuseHost host, StopSignals signals, MountRecord record, List<string> notes)
+        MountRegistry registry, MountPoint mountPoint, MountedImage image, IMountHost host, StopSignals signals, MountRecord record, List<string> notes)
     {
         (_registry, _mountPoint, _image, _host, _signals, _record) = (registry, mountPoint, image, host, signals, record);
         _registry.Write(record);
-        Answer = new MountAnswer(record.Directory, record.Image, record.Partition, record.Offset, record.Size, record.Label,
+        Mounted = new MountAnswer(record.Directory, record.Image, record.Partition, record.Offset, record.Size, record.Label,
             record.Uuid, record.ReadOnly, record.ReadOnlyReason, record.FileSystem, record.Device, record.Pid);
         try
         {
-            _statistics = StatisticsServer.Start(registry.SocketPath(record.Id), CollectStatistics);
+            _answers = OperatingSystem.IsWindows()
+                ? ControlPipe.Start(ControlPipe.NameOf(record.Id), Answer)
+                : StatisticsServer.Start(registry.SocketPath(record.Id), CollectStatistics);
         }
-        catch (Exception e) when (e is IOException or System.Net.Sockets.SocketException or ArgumentException)
+        catch (Exception e) when (e is IOException or System.Net.Sockets.SocketException or ArgumentException or UnauthorizedAccessException)
         {
             notes.Add($"'winloop stat' will not work for this mount: {e.Message}");
         }
@@ -42,7 +44,7 @@ internal sealed class MountServer : IDisposable
     }
 
     /// <summary>What was mounted where.</summary>
-    internal MountAnswer Answer { get; }
+    internal MountAnswer Mounted { get; }
 
     /// <summary>Mounts; when it returns the directory can be used.</summary>
     /// <param name="request">What the user asked for.</param>
@@ -55,21 +57,17 @@ internal sealed class MountServer : IDisposable
         var signals = new StopSignals();
         MountPoint? mountPoint = null;
         MountedImage? image = null;
-        FuseHost? host = null;
+        IMountHost? host = null;
+        Frontend frontend = Frontend.Current;
         var log = new HostLog(notes);
         try
         {
-            RequireFuse(what);
+            frontend.Require(what);
             image = MountedImage.Open(request, what, notes);
-            mountPoint = MountPoint.Prepare(request.Directory, image.Image.Path);
+            mountPoint = frontend.Prepare(request.Directory, image.Image.Path);
             MountRegistry registry = MountRegistry.Open();
             image.MountVolume(request.Options, mountPoint.Path, notes);
-            if (CurrentUser.IsRoot)
-            {
-                // The kernel claims a block device for the mount; until now this process did.
-                image.Image.Image.ReleaseClaim();
-            }
-            host = FuseHost.Mount(image.Volume, mountPoint.Path, HostOptions(request.Options, image, log));
+            host = frontend.Mount(request, image, mountPoint, log.Take);
             image.ReleaseToHost();
             log.EndNotes();
             return new MountServer(registry, mountPoint, image, host, signals, Describe(id, image, mountPoint, host), notes);
@@ -80,7 +78,7 @@ internal sealed class MountServer : IDisposable
             image?.Dispose();
             mountPoint?.Release();
             signals.Dispose();
-            throw Refine(FuseFailures.Explain(e, what), request.Image, what);
+            throw Refine(frontend.Explain(e, what), request.Image, what);
         }
     }
 
@@ -110,7 +108,7 @@ internal sealed class MountServer : IDisposable
     {
         bool clean = _host.WaitForUnmount();
         string? stopped = !_record.ReadOnly && _image.Volume.IsReadOnly ? _image.Volume.ReadOnlyReason : null;
-        _statistics?.Dispose();
+        _answers?.Dispose();
         _mountPoint.Release();
         if (clean && stopped == null)
         {
@@ -131,69 +129,42 @@ internal sealed class MountServer : IDisposable
     {
         string directory = _record.Directory;
         long end = Environment.TickCount64 + (force ? GraceMilliseconds : 0);
-        while (true)
+        while (!Frontend.Current.TryUnmount(_host))
         {
-            int errno = Unmounter.Unmount(directory);
-            if (errno != Unmounter.Busy)
+            if (Environment.TickCount64 < end)
             {
+                Thread.Sleep(100);
+                continue;
+            }
+            string users = string.Join(", ", Frontend.Current.FindUsers(_host));
+            if (!force)
+            {
+                StandardStreams.Error.WriteLine(Printable.Text($"{directory} is used by {(users.Length == 0 ? "somebody" : users)}."));
+                StandardStreams.Error.WriteLine("  Close these programs and press Ctrl-C again, or press it now to cut them off.");
                 return;
             }
-            if (Environment.TickCount64 >= end)
-            {
-                break;
-            }
-            Thread.Sleep(100);
-        }
-        string users = string.Join(", ", OpenFiles.FindUsers(directory));
-        if (!force)
-        {
-            StandardStreams.Error.WriteLine(Printable.Text($"{directory} is used by {(users.Length == 0 ? "somebody" : users)}."));
-            StandardStreams.Error.WriteLine("  Close these programs and press Ctrl-C again, or press it now to cut them off.");
+            StandardStreams.Error.WriteLine(Printable.Text($"{directory} is cut off from {(users.Length == 0 ? "its users" : users)}."));
+            Frontend.Current.CutOff(_host);
             return;
         }
-        StandardStreams.Error.WriteLine(Printable.Text($"{directory} is cut off from {(users.Length == 0 ? "its users" : users)}."));
-        Unmounter.Abort(directory);
     }
 
     /// <inheritdoc/>
     public void Dispose()
     {
-        _statistics?.Dispose();
+        _answers?.Dispose();
         _signals.Dispose();
         _host.Dispose();
     }
 
-    private static void RequireFuse(string what)
-    {
-        if (!File.Exists("/dev/fuse"))
-        {
-            throw new MountException(MountError.HostMissing, what, "this system has no /dev/fuse", "Load the kernel module: 'modprobe fuse'.");
-        }
-    }
-
-    private static FuseMountOptions HostOptions(MountOptions options, MountedImage image, HostLog log)
-    {
-        bool privileged = CurrentUser.IsRoot;
-        return new FuseMountOptions
-        {
-            Source = image.Image.Path,
-            Offset = image.Image.Offset,
-            SizeLimit = image.Image.Size,
-            IsReadOnly = image.Volume.IsReadOnly,
-            MountWords = options.ToMountWords(image.Volume.IsReadOnly, privileged),
-            AllowOther = options.AllowOther ?? privileged,
-            Log = log.Take,
-        };
-    }
-
-    private static MountRecord Describe(string id, MountedImage image, MountPoint mountPoint, FuseHost host)
+    private static MountRecord Describe(string id, MountedImage image, MountPoint mountPoint, IMountHost host)
     {
         ProcessIdentity process = ProcessIdentity.Current;
         return new MountRecord
         {
             Id = id,
             Image = image.Image.Path,
-            Directory = mountPoint.Path,
+            Directory = host.MountPoint,
             Partition = image.Image.Partition,
             Offset = image.Image.Offset,
             Size = image.Image.Size,
@@ -209,6 +180,24 @@ internal sealed class MountServer : IDisposable
             Since = DateTimeOffset.UtcNow,
             OwnsDirectory = mountPoint.IsOwned,
         };
+    }
+
+    private ControlAnswer Answer(ControlCommand command)
+    {
+        switch (command)
+        {
+            case ControlCommand.Statistics:
+                return new ControlAnswer { Done = true, Statistics = CollectStatistics() };
+            case ControlCommand.Unmount when !Frontend.Current.TryUnmount(_host):
+                return new ControlAnswer { Users = string.Join(", ", Frontend.Current.FindUsers(_host)) };
+            case ControlCommand.Unmount:
+                return new ControlAnswer { Done = true };
+            case ControlCommand.ForceUnmount:
+                Frontend.Current.CutOff(_host);
+                return new ControlAnswer { Done = true };
+            default:
+                return new ControlAnswer();
+        }
     }
 
     private MountStatistics CollectStatistics()

@@ -68,6 +68,10 @@ internal sealed partial class BlockAllocator
     /// pool that is kept for metadata.</summary>
     public ulong AvailableBlocks => (ulong)Math.Max(0, (long)FreeBlocks - _rootReserve - _metadataPool);
 
+    /// <summary>What of <see cref="FreeBlocks"/> a caller can get for content, now or after a commit.</summary>
+    public ulong FreeBlocksFor(Caller caller) =>
+        IsPrivileged(caller) ? (ulong)Math.Max(0, (long)FreeBlocks - _metadataPool) : AvailableBlocks;
+
     /// <summary>Blocks of <see cref="FreeBlocks"/> that only a commit makes available.</summary>
     public long PendingBlocks => Volatile.Read(ref _pending);
 

@@ -62,7 +62,7 @@ internal sealed partial class FileStore
     private void Preallocate(Inode inode, long offset, long end, bool keepSize, Caller caller)
     {
         uint logical = BlockOf(offset), behind = BlocksUpTo(end);
-        RequireSpace(inode, logical, behind);
+        RequireSpace(inode, logical, behind, caller);
         if (!keepSize && end > inode.Size)
         {
             ZeroTail(inode, end);
@@ -82,7 +82,7 @@ internal sealed partial class FileStore
     }
 
     // A failure in the middle leaves blocks behind; so what cannot succeed fails before.
-    private void RequireSpace(Inode inode, uint logical, uint behind)
+    private void RequireSpace(Inode inode, uint logical, uint behind, Caller caller)
     {
         ulong missing = 0;
         while (logical < behind)
@@ -92,7 +92,7 @@ internal sealed partial class FileStore
             missing += run.State == ExtentState.Hole ? length : 0;
             logical += length;
         }
-        if (missing > volume.Blocks.FreeBlocks)
+        if (missing > volume.Blocks.FreeBlocksFor(caller))
         {
             throw new Ext4Exception(Errno.ENOSPC);
         }
@@ -160,7 +160,7 @@ internal sealed partial class FileStore
     // Valid blocks become unwritten ones where they are, holes are allocated.
     private void ZeroRange(Inode inode, long offset, long end, bool keepSize, Caller caller)
     {
-        RequireSpace(inode, BlockOf(offset), BlocksUpTo(end));
+        RequireSpace(inode, BlockOf(offset), BlocksUpTo(end), caller);
         if (!keepSize && end > inode.Size)
         {
             ZeroTail(inode, end);

@@ -16,19 +16,32 @@ internal sealed partial class FileStore
     /// <summary>Writes all of <paramref name="buffer"/>, or what fits: fewer bytes only when the volume became
     /// full or the device failed in the middle.</summary>
     /// <exception cref="Ext4Exception">EFBIG, ENOSPC.</exception>
-    public int Write(Inode inode, ReadOnlySpan<byte> buffer, long offset, Caller caller, bool updateTimes)
+    public int Write(Inode inode, ReadOnlySpan<byte> buffer, long offset, Caller caller, bool updateTimes, WriteMode mode = WriteMode.Normal)
     {
+        if (buffer.IsEmpty)
+        {
+            return 0;
+        }
+        if (mode == WriteMode.Append)
+        {
+            return Append(inode, buffer, caller, updateTimes);
+        }
         if (offset < 0)
         {
             throw new Ext4Exception(Errno.EINVAL);
         }
+        if (mode == WriteMode.Constrained)
+        {
+            long rest = Math.Max(0, inode.Size - offset); // a hint; the lock decides again
+            buffer = buffer[..(int)Math.Min(buffer.Length, rest)];
+            if (buffer.IsEmpty)
+            {
+                return 0;
+            }
+        }
         if (offset > MaxSize(inode) - buffer.Length)
         {
             throw new Ext4Exception(Errno.EFBIG);
-        }
-        if (buffer.IsEmpty)
-        {
-            return 0;
         }
         int done = 0;
         if (offset <= inode.Size - buffer.Length) // a hint; the lock decides
@@ -43,7 +56,29 @@ internal sealed partial class FileStore
         try
         {
             RequireAlive(inode);
-            return WriteLocked(inode, buffer, offset, done, caller, updateTimes);
+            if (mode == WriteMode.Constrained && offset + buffer.Length > inode.Size)
+            {
+                buffer = buffer[..(int)Math.Max(done, inode.Size - offset)];
+            }
+            return buffer.Length == 0 ? 0 : WriteLocked(inode, buffer, offset, done, caller, updateTimes);
+        }
+        finally
+        {
+            inode.Lock.ExitWrite();
+        }
+    }
+
+    private int Append(Inode inode, ReadOnlySpan<byte> buffer, Caller caller, bool updateTimes)
+    {
+        inode.Lock.EnterWrite();
+        try
+        {
+            RequireAlive(inode);
+            if (inode.Size > MaxSize(inode) - buffer.Length)
+            {
+                throw new Ext4Exception(Errno.EFBIG);
+            }
+            return WriteLocked(inode, buffer, inode.Size, 0, caller, updateTimes);
         }
         finally
         {

@@ -12,7 +12,11 @@ namespace WinLoop.Ext4;
 /// change inside a handle, <c>InodeCache.Write</c> encodes the object into its inode-table block.</remarks>
 public sealed class Inode
 {
-    internal Inode(uint number) => Number = number;
+    internal Inode(uint number)
+    {
+        Number = number;
+        Lock = new Inodes.InodeLock(this);
+    }
 
     /// <summary>Inode number.</summary>
     public uint Number { get; }
@@ -25,6 +29,13 @@ public sealed class Inode
 
     /// <summary>The type bits of <see cref="Mode"/>.</summary>
     public ushort Type => (ushort)(Mode & InodeMode.TypeMask);
+
+    private object? _tag;
+
+    /// <summary>What a frontend keeps with the inode as long as it is in memory; the engine does not look at it. There
+    /// is one frontend per volume, and one type of tag.</summary>
+    public T GetTag<T>() where T : class, new() =>
+        (T)(Volatile.Read(ref _tag) ?? Interlocked.CompareExchange(ref _tag, new T(), null) ?? _tag!);
 
     /// <summary>True for a directory.</summary>
     public bool IsDirectory => Type == InodeMode.Directory;
@@ -41,7 +52,7 @@ public sealed class Inode
     /// <summary>i_flags.</summary>
     public InodeFlags Flags { get; internal set; }
 
-    internal readonly Inodes.InodeLock Lock = new();
+    internal readonly Inodes.InodeLock Lock;
 
     internal uint Uid, Gid;
     /// <summary>i_links_count; 1 in a directory may mean "too many to count" (dir_nlink).</summary>

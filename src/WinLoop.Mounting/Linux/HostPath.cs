@@ -12,7 +12,8 @@ public static class HostPath
         string full = Path.TrimEndingDirectorySeparator(Path.GetFullPath(path));
         if (OperatingSystem.IsWindows())
         {
-            return full;
+            // A drive is known by its letter: "X:" would otherwise be the current folder of X.
+            return path.TrimEnd('\\', '/') is [_, ':'] drive && char.IsAsciiLetter(drive[0]) ? drive.ToUpperInvariant() : full;
         }
         if (Native.RealPath(full) is { } real)
         {

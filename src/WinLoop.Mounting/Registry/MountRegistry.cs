@@ -129,7 +129,8 @@ public sealed class MountRegistry
             }
             table ??= MountTable.Read();
             bool alive = record.Process.IsAlive;
-            bool mounted = IsMounted(record, table) || (alive && IsMounted(record, TableOf(record.Pid)));
+            // Windows takes a drive away with the process that serves it.
+            bool mounted = OperatingSystem.IsWindows() ? alive : IsMounted(record, table) || (alive && IsMounted(record, TableOf(record.Pid)));
             if (alive || mounted)
             {
                 list.Add(new KnownMount(record, !alive ? MountState.Dead : mounted ? MountState.Mounted : MountState.Closing, this));

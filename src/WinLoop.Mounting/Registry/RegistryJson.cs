@@ -1,5 +1,6 @@
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using WinLoop.Mounting.Control;
 using WinLoop.Mounting.Statistics;
 
 namespace WinLoop.Mounting.Registry;
@@ -8,4 +9,5 @@ namespace WinLoop.Mounting.Registry;
 [JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase, WriteIndented = false)]
 [JsonSerializable(typeof(MountRecord))]
 [JsonSerializable(typeof(MountStatistics))]
+[JsonSerializable(typeof(ControlAnswer))]
 internal sealed partial class RegistryJson : JsonSerializerContext;

@@ -32,6 +32,10 @@ public abstract class Request
     /// <see cref="QueueStatus.Failed"/>. The handler may also set it itself.</summary>
     public Exception? Exception { get; set; }
 
+    /// <summary>True once <see cref="RequestQueue.ExecuteOrDefer"/> has left the request to the queue's workers: its
+    /// submitter does not wait for the end.</summary>
+    public bool IsDeferred { get; internal set; }
+
     /// <summary>How often the handler answered <see cref="QueueStatus.Busy"/> to this request.</summary>
     public int Requeues { get; internal set; }
 
@@ -40,6 +44,12 @@ public abstract class Request
 
     /// <summary>When the handler was done with it, in <see cref="System.Diagnostics.Stopwatch"/> ticks.</summary>
     public long EndTimestamp { get; internal set; }
+
+    /// <summary>Called on the submitter's thread before the request is left to the workers: the last moment to copy
+    /// what is only valid during the submitter's call.</summary>
+    protected internal virtual void OnDeferring()
+    {
+    }
 }
 
 /// <summary>What a handler says about a request (blk-mq's <c>blk_status_t</c>, as far as a queue cares).</summary>

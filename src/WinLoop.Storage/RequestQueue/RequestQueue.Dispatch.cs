@@ -132,7 +132,7 @@ public sealed partial class RequestQueue
         lock (_dispatchGate)
         {
             int wait = RequeueWork();
-            while ((request = _dispatchList.Take()) is null)
+            while ((request = _dispatchList.Take() ?? TakeWaiting()) is null)
             {
                 if (_stopping)
                 {
@@ -146,7 +146,7 @@ public sealed partial class RequestQueue
             }
 
             // This worker may be away for long: let another one see to what is left.
-            if (_idleWorkers > 0 && (_dispatchList.First is not null || _requeueList.First is not null))
+            if (_idleWorkers > 0 && (_dispatchList.First is not null || _requeueList.First is not null || _waitingList.First is not null))
             {
                 Monitor.Pulse(_dispatchGate);
             }

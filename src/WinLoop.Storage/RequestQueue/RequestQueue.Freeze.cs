@@ -97,6 +97,8 @@ public sealed partial class RequestQueue
                 Monitor.PulseAll(_freezeGate);
             }
         }
+
+        WakeWorkersForWaiting();
     }
 
     /// <summary>Waits until there is a tag and no freeze.</summary>
@@ -169,5 +171,7 @@ public sealed partial class RequestQueue
                 Monitor.PulseAll(_freezeGate);
             }
         }
+
+        WakeWorkersForWaiting();
     }
 }

@@ -109,20 +109,13 @@ public sealed partial class RequestQueue : IDisposable
 
         Drain();
         StopWorkers();
+        RefuseWaiting();
     }
 
     /// <summary>Takes a tag and the time.</summary>
     private void EnterQueue(Request request)
     {
-        if ((uint)request.Operation >= (uint)_names.Length || request.Tag >= 0)
-        {
-            ThrowBadRequest(request);
-        }
-
-        request.StartTimestamp = Stopwatch.GetTimestamp();
-        request.Requeues = 0;
-        request.Exception = null;
-
+        BeginRequest(request);
         int hint = t_tagHint;
         if ((uint)(hint - 1) >= (uint)_tags.Depth)
         {
@@ -138,6 +131,19 @@ public sealed partial class RequestQueue : IDisposable
 
         t_tagHint = tag + 1;
         request.Tag = tag;
+    }
+
+    private void BeginRequest(Request request)
+    {
+        if ((uint)request.Operation >= (uint)_names.Length || request.Tag >= 0)
+        {
+            ThrowBadRequest(request);
+        }
+
+        request.StartTimestamp = Stopwatch.GetTimestamp();
+        request.Requeues = 0;
+        request.Exception = null;
+        request.IsDeferred = false;
     }
 
     /// <summary>Issues the request on this thread. What the handler throws is the request's failure.</summary>
@@ -177,7 +183,7 @@ public sealed partial class RequestQueue : IDisposable
     private void PutTag(int tag)
     {
         _tags.Put(tag);
-        if ((_tagWaiters | _drainWaiters) != 0)
+        if ((_tagWaiters | _drainWaiters | _waitingCount) != 0)
         {
             WakeWaiters();
         }

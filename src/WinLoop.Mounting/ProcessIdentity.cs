@@ -1,10 +1,11 @@
 using System.Globalization;
 
-namespace WinLoop.Mounting.Linux;
+namespace WinLoop.Mounting;
 
 /// <summary>A process that is not mixed up with a later one of the same number.</summary>
 /// <param name="Pid">Process id.</param>
-/// <param name="StartTime">Clock ticks from boot to its start (field 22 of <c>/proc/PID/stat</c>).</param>
+/// <param name="StartTime">When it started: on Linux clock ticks from boot (field 22 of <c>/proc/PID/stat</c>), on
+/// Windows 100 ns since 1601.</param>
 public readonly record struct ProcessIdentity(int Pid, long StartTime)
 {
     /// <summary>The process that asks.</summary>
@@ -34,6 +35,10 @@ public readonly record struct ProcessIdentity(int Pid, long StartTime)
 
     private static long? ReadStartTime(int pid)
     {
+        if (OperatingSystem.IsWindows())
+        {
+            return ReadStartTimeOnWindows(pid);
+        }
         try
         {
             string stat = File.ReadAllText($"/proc/{pid.ToString(CultureInfo.InvariantCulture)}/stat");
@@ -44,6 +49,19 @@ public readonly record struct ProcessIdentity(int Pid, long StartTime)
         catch (IOException)
         {
             return null;
+        }
+    }
+
+    private static long? ReadStartTimeOnWindows(int pid)
+    {
+        try
+        {
+            using var process = System.Diagnostics.Process.GetProcessById(pid);
+            return process.HasExited ? null : process.StartTime.ToFileTimeUtc();
+        }
+        catch (Exception e) when (e is ArgumentException or InvalidOperationException or System.ComponentModel.Win32Exception)
+        {
+            return null; // it has ended, or was another's all along
         }
     }
 }

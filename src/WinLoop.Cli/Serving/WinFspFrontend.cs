@@ -1,0 +1,77 @@
+using System.Runtime.Versioning;
+using WinLoop.Mounting;
+using WinLoop.Mounting.Windows;
+using WinLoop.WinFsp.Binding;
+using WinLoop.WinFsp.Hosting;
+
+namespace WinLoop.Cli.Serving;
+
+/// <summary>Mounts through WinFsp.</summary>
+[SupportedOSPlatform("windows")]
+internal sealed class WinFspFrontend : Frontend
+{
+    internal override void Require(string what)
+    {
+        try
+        {
+            WinFspLibrary.Require();
+        }
+        catch (WinFspMissingException e)
+        {
+            throw Explain(e, what);
+        }
+    }
+
+    internal override MountPoint Prepare(string? directory, string image) =>
+        new(DriveMountPoint.Parse(directory, Path.Exists), IsOwned: false);
+
+    internal override IMountHost Mount(MountRequest request, MountedImage image, MountPoint mountPoint, Action<string> log)
+    {
+        WindowsMountOptions options = request.Windows;
+        (byte[] user, byte[] group) = CurrentToken.Read();
+        return WinFspHost.Mount(image.Volume, new WinFspMountOptions
+        {
+            MountPoint = mountPoint.Path,
+            FileSystemName = options.FileSystemName,
+            FastCache = options.FastCache,
+            Windows = options.Meaning with { OwnerSid = user, GroupSid = group },
+            Log = log,
+        });
+    }
+
+    internal override bool TryUnmount(IMountHost host)
+    {
+        try
+        {
+            ((WindowsHost)host).Unmount();
+            return true;
+        }
+        catch (WinFspMountException e) when (e.Status == NtStatus.DeviceBusy)
+        {
+            return false;
+        }
+    }
+
+    internal override void CutOff(IMountHost host) => ((WindowsHost)host).Unmount(force: true);
+
+    internal override IReadOnlyList<string> FindUsers(IMountHost host)
+    {
+        int open = ((WindowsHost)host).OpenFiles;
+        return open == 0 ? [] : [open == 1 ? "one open file" : $"{open} open files"];
+    }
+
+    internal override MountException Explain(Exception exception, string what) => exception switch
+    {
+        WinFspMissingException e => new MountException(MountError.HostMissing, what, e.Message.TrimEnd('.'),
+            "WinFsp is free: https://winfsp.dev/rel", e),
+        WinFspMountException e => new MountException(e.Status switch
+        {
+            NtStatus.ObjectNameCollision or NtStatus.DeviceBusy => MountError.Busy,
+            NtStatus.AccessDenied => MountError.Denied,
+            NtStatus.ObjectPathNotFound => MountError.NotFound,
+            NtStatus.ObjectNameInvalid or NtStatus.InvalidParameter => MountError.Usage,
+            _ => MountError.Failed,
+        }, what, e.Message, null, e),
+        _ => Failures.Explain(exception, what),
+    };
+}
