@@ -1,0 +1,296 @@
+using System.Buffers.Binary;
+using System.Globalization;
+using System.Runtime.InteropServices;
+using System.Text;
+using Microsoft.Win32.SafeHandles;
+using WinLoop.Mounting.Windows;
+using WinLoop.WindowsTests.StandIn.Client;
+
+namespace WinLoop.WindowsTests.Wine;
+
+/// <summary>A tree on the Windows side, read and written as programs do it that know of WSL's metadata; by several
+/// programs at once.</summary>
+/// <param name="client">The first program.</param>
+/// <param name="connect">Starts another one.</param>
+internal sealed class WindowsTree(StandInClient client, Func<StandInClient> connect)
+{
+    private const int Programs = 8;
+
+    private const int Chunk = 1 << 20, LongestName = 255;
+    private const long TicksTo1970 = 116_444_736_000_000_000;
+    private const uint SymlinkTag = 0xA000000C, LxSymlinkTag = 0xA000001D, LxVersion = 2, RelativeFlag = 1;
+    private const uint DirectoryAttribute = 0x10, ReparseAttribute = 0x400;
+
+    /// <summary>Copies a tree of the Linux side, by its entries. Hard links become copies, because Windows cannot make
+    /// them through WinFsp.</summary>
+    public void Write(string source, IReadOnlyList<TreeEntry> entries, string top)
+    {
+        foreach (TreeEntry entry in entries.Where(e => e.IsDirectory))
+        {
+            client.MakeDirectory(PathOf(top, entry.Name));
+        }
+        ForAll([.. entries.Where(e => !e.IsDirectory)], (program, entry) => WriteOne(program, source, entry, PathOf(top, entry.Name)));
+        // What is made in a directory changes its time, so from the bottom up at last.
+        foreach (TreeEntry entry in entries.Where(e => e.IsDirectory).Reverse())
+        {
+            using NtFile directory = client.Create(PathOf(top, entry.Name), disposition: Disposition.Open, options: Options.Directory);
+            Finish(directory, entry);
+        }
+    }
+
+    /// <summary>All entries, sorted by name.</summary>
+    public List<TreeEntry> Read(string top)
+    {
+        var found = new List<(byte[] Name, string Path, bool IsDirectory)> { ([], top, true) };
+        for (int next = 0; next < found.Count; next++)
+        {
+            (byte[] name, string path, bool isDirectory) = found[next];
+            foreach (DirectoryItem item in isDirectory ? client.List(path) : [])
+            {
+                found.Add((name.Length == 0 ? BytesOf(item.Name) : [.. name, (byte)'/', .. BytesOf(item.Name)], $@"{path}\{item.Name}",
+                    (item.Info.FileAttributes & (DirectoryAttribute | ReparseAttribute)) == DirectoryAttribute));
+            }
+        }
+        var entries = new System.Collections.Concurrent.ConcurrentBag<TreeEntry>();
+        ForAll(found, (program, item) =>
+        {
+            using NtFile file = program.Create(item.Path, Access.Read, Disposition.Open, Options.OpenReparsePoint);
+            entries.Add(Describe(file, item.Name, file.GetInfo()));
+        });
+        return [.. entries.OrderBy(e => e.Name, Comparer<byte[]>.Create((a, b) => a.AsSpan().SequenceCompareTo(b)))];
+    }
+
+    /// <summary>Windows' form of a name: what it forbids, and bytes that are no UTF-8, in U+F000 to U+F0FF.</summary>
+    public static string NameOf(ReadOnlySpan<byte> name)
+    {
+        var text = new StringBuilder();
+        for (int at = 0; at < name.Length;)
+        {
+            if (Rune.DecodeFromUtf8(name[at..], out Rune rune, out int used) != System.Buffers.OperationStatus.Done)
+            {
+                text.Append((char)(0xF000 + name[at++]));
+                continue;
+            }
+            at += used;
+            bool isForbidden = rune.Value < 32 || (rune.IsAscii && "\"*:<>?|\\".Contains((char)rune.Value, StringComparison.Ordinal))
+                || (at == name.Length && rune.Value is '.' or ' ');
+            text.Append(isForbidden ? ((char)(0xF000 + rune.Value)).ToString() : rune.ToString());
+        }
+        return text.ToString();
+    }
+
+    private static byte[] BytesOf(string name)
+    {
+        using var bytes = new MemoryStream();
+        Span<byte> utf8 = stackalloc byte[4];
+        foreach (Rune rune in name.EnumerateRunes())
+        {
+            if (rune.Value is >= 0xF000 and <= 0xF0FF)
+            {
+                bytes.WriteByte((byte)rune.Value);
+                continue;
+            }
+            bytes.Write(utf8[..rune.EncodeToUtf8(utf8)]);
+        }
+        return bytes.ToArray();
+    }
+
+    private static string PathOf(string top, byte[] name)
+    {
+        var path = new StringBuilder(top);
+        foreach (Range part in Split(name))
+        {
+            path.Append('\\').Append(NameOf(name.AsSpan()[part]));
+        }
+        return path.ToString();
+    }
+
+    private static List<Range> Split(byte[] name)
+    {
+        var parts = new List<Range>();
+        foreach (Range part in name.AsSpan().Split((byte)'/'))
+        {
+            if (part.End.Value > part.Start.Value)
+            {
+                parts.Add(part);
+            }
+        }
+        return parts;
+    }
+
+    private void ForAll<T>(IReadOnlyList<T> items, Action<StandInClient, T> action)
+    {
+        int next = -1;
+        Parallel.For(0, Programs, new ParallelOptions { MaxDegreeOfParallelism = Programs }, _ =>
+        {
+            using StandInClient program = connect();
+            while (Interlocked.Increment(ref next) is var i && i < items.Count)
+            {
+                action(program, items[i]);
+            }
+        });
+    }
+
+    private static void WriteOne(StandInClient program, string source, TreeEntry entry, string path)
+    {
+        using NtFile file = program.Create(path, disposition: Disposition.Create, options: Options.NonDirectory);
+        if (entry.IsFile)
+        {
+            using SafeFileHandle handle = LinuxTree.Open(source, entry.Name);
+            byte[] buffer = System.Buffers.ArrayPool<byte>.Shared.Rent(Chunk);
+            for (long at = 0; RandomAccess.Read(handle, buffer, at) is > 0 and var count; at += count)
+            {
+                file.Write((ulong)at, buffer.AsSpan(0, count));
+            }
+            System.Buffers.ArrayPool<byte>.Shared.Return(buffer);
+        }
+        else
+        {
+            file.SetReparsePoint(entry.IsLink ? Symlink(Convert.FromHexString(entry.What)) : Reparse(entry.WslTag, [])).ThrowIfFailed("reparse point " + path);
+        }
+        Finish(file, entry);
+    }
+
+    private static void Finish(NtFile file, TreeEntry entry)
+    {
+        var list = new EaBytes();
+        list.Add("$LXUID", BitConverter.GetBytes(entry.Uid));
+        list.Add("$LXGID", BitConverter.GetBytes(entry.Gid));
+        list.Add("$LXMOD", BitConverter.GetBytes(entry.Mode));
+        if (entry.IsDevice)
+        {
+            string[] numbers = entry.What.Split(':');
+            list.Add("$LXDEV", [.. BitConverter.GetBytes(uint.Parse(numbers[0], CultureInfo.InvariantCulture)), .. BitConverter.GetBytes(uint.Parse(numbers[1], CultureInfo.InvariantCulture))]);
+        }
+        foreach (string attribute in entry.Attributes == "-" ? [] : entry.Attributes.Split(','))
+        {
+            string[] parts = attribute.Split('=');
+            // An empty value means "remove" on Windows.
+            if (parts[1].Length > 0)
+            {
+                list.Add(parts[0], Convert.FromHexString(parts[1]));
+            }
+        }
+        file.SetEa(list.ToArray()).ThrowIfFailed("set EAs");
+        file.SetBasic(write: (ulong)(entry.Time + TicksTo1970)).ThrowIfFailed("set time");
+    }
+
+    private static TreeEntry Describe(NtFile file, byte[] name, WindowsFileInfo info)
+    {
+        int mode = 0;
+        uint uid = 0, gid = 0;
+        string? device = null;
+        var attributes = new List<string>();
+        foreach ((string attribute, byte[] value) in EaBytes.Parse(file.GetEa()))
+        {
+            switch (attribute)
+            {
+                case "$LXUID":
+                    uid = BitConverter.ToUInt32(value);
+                    break;
+                case "$LXGID":
+                    gid = BitConverter.ToUInt32(value);
+                    break;
+                case "$LXMOD":
+                    mode = BitConverter.ToInt32(value);
+                    break;
+                case "$LXDEV":
+                    device = $"{BitConverter.ToUInt32(value)}:{BitConverter.ToUInt32(value, 4)}";
+                    break;
+                default:
+                    attributes.Add($"{attribute.ToLowerInvariant()}={Convert.ToHexStringLower(value)}");
+                    break;
+            }
+        }
+        attributes.Sort(StringComparer.Ordinal);
+        var entry = new TreeEntry(name, mode, uid, gid, (long)info.LastWriteTime - TicksTo1970, "-", attributes.Count == 0 ? "-" : string.Join(',', attributes));
+        if (entry.IsFile)
+        {
+            using var digest = new LinuxTree.Digest();
+            ulong at = 0;
+            while (file.Read(at, Chunk) is { Length: > 0 } part)
+            {
+                digest.Add(part);
+                at += (ulong)part.Length;
+            }
+            Assert.Equal(info.FileSize, at);
+            return entry with { What = digest.Finish() };
+        }
+        if (entry.IsDirectory)
+        {
+            return entry;
+        }
+        (NtStatus status, byte[] data) = file.GetReparsePoint();
+        status.ThrowIfFailed("get reparse point");
+        if (!entry.IsLink)
+        {
+            Assert.Equal(entry.WslTag, BitConverter.ToUInt32(data));
+            return entry with { What = device ?? "-" };
+        }
+        Assert.Equal(SymlinkTag, BitConverter.ToUInt32(data));
+        Assert.Equal(RelativeFlag, BitConverter.ToUInt32(data, 16));
+        int offset = 20 + BitConverter.ToUInt16(data, 8), length = BitConverter.ToUInt16(data, 10);
+        string target = string.Join('/', Encoding.Unicode.GetString(data, offset, length).Split('\\').Select(p => Encoding.Latin1.GetString(BytesOf(p))));
+        return entry with { What = Convert.ToHexStringLower(Encoding.Latin1.GetBytes(target)) };
+    }
+
+    private static byte[] Symlink(byte[] target)
+    {
+        if (Encoding.Latin1.GetString(target).Split('/').Any(p => p.Length > LongestName))
+        {
+            // No path of Windows: as WSL itself writes its links.
+            return Reparse(LxSymlinkTag, [.. BitConverter.GetBytes(LxVersion), .. target]);
+        }
+        string text = string.Join('\\', Encoding.Latin1.GetString(target).Split('/').Select(p => p is "." or ".." ? p : NameOf(Encoding.Latin1.GetBytes(p))));
+        byte[] path = MemoryMarshal.AsBytes(text.AsSpan()).ToArray();
+        byte[] data = new byte[12 + path.Length];
+        BinaryPrimitives.WriteUInt16LittleEndian(data.AsSpan(2), (ushort)path.Length);
+        BinaryPrimitives.WriteUInt16LittleEndian(data.AsSpan(4), (ushort)path.Length);
+        BinaryPrimitives.WriteUInt32LittleEndian(data.AsSpan(8), RelativeFlag);
+        path.CopyTo(data, 12);
+        return Reparse(SymlinkTag, data);
+    }
+
+    private static byte[] Reparse(uint tag, byte[] data) => [.. BitConverter.GetBytes(tag), .. BitConverter.GetBytes(data.Length), .. data];
+
+    /// <summary>FILE_FULL_EA_INFORMATION.</summary>
+    private sealed class EaBytes
+    {
+        private readonly List<byte> _bytes = [];
+        private int _last = -1;
+
+        public void Add(string name, byte[] value)
+        {
+            while (_bytes.Count % 4 != 0)
+            {
+                _bytes.Add(0);
+            }
+            if (_last >= 0)
+            {
+                Span<byte> all = CollectionsMarshal.AsSpan(_bytes);
+                BinaryPrimitives.WriteInt32LittleEndian(all[_last..], _bytes.Count - _last);
+            }
+            _last = _bytes.Count;
+            _bytes.AddRange([0, 0, 0, 0, 0, (byte)name.Length, .. BitConverter.GetBytes((ushort)value.Length)]);
+            _bytes.AddRange(Encoding.UTF8.GetBytes(name));
+            _bytes.Add(0);
+            _bytes.AddRange(value);
+        }
+
+        public byte[] ToArray() => [.. _bytes];
+
+        public static IEnumerable<(string Name, byte[] Value)> Parse(byte[] list)
+        {
+            for (int at = 0; list.Length > 0;)
+            {
+                int next = BitConverter.ToInt32(list, at), name = list[at + 5], value = BitConverter.ToUInt16(list, at + 6);
+                yield return (Encoding.UTF8.GetString(list, at + 8, name), list[(at + 9 + name)..(at + 9 + name + value)]);
+                if (next == 0)
+                {
+                    yield break;
+                }
+                at += next;
+            }
+        }
+    }
+}
