@@ -21,7 +21,7 @@ public sealed class WindowsFile
     }
 
     /// <summary>Windows must not cache this open's data: another name or another open sees it too (hard links,
-    /// streams).</summary>
+    /// streams), or a name that differs in case only must not find it.</summary>
     public bool DisableCache { get; internal set; }
 
     /// <summary>True for a directory.</summary>
@@ -51,7 +51,8 @@ public sealed class WindowsFile
     /// <summary>Where the last page of the listing ended.</summary>
     internal int ListingPosition { get; set; }
 
-    internal int Stripe;
+    // Of the table of open files.
+    internal int PathHash;
     internal WindowsFile? Next, Previous;
 
     /// <summary>Copies the name as it is on the volume, from the root, with <c>\</c>; returns its length, −1 if the

@@ -20,7 +20,7 @@ public sealed partial class WindowsFileSystem : IDisposable
     private readonly Ext4Volume _volume;
     private readonly WindowsOptions _options;
     private readonly NameCache _names;
-    private readonly OpenFileTable _open = new();
+    private readonly OpenFileTable _open;
     // For what is written: who may use the reserved blocks.
     private readonly Caller _writer;
     private int _treeVersion;
@@ -33,6 +33,7 @@ public sealed partial class WindowsFileSystem : IDisposable
         _options = options;
         _writer = new Caller(options.Uid ?? OrdinaryUser, options.Gid ?? OrdinaryUser);
         _security = new SecurityCache(options);
+        _open = new OpenFileTable(options.CaseSensitive);
         _names = new NameCache(volume, options.CaseSensitive, options.CachedNames);
         Facts = MakeFacts();
     }

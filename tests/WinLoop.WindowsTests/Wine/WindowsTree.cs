@@ -54,7 +54,7 @@ internal sealed class WindowsTree(StandInClient client, Func<StandInClient> conn
         var entries = new System.Collections.Concurrent.ConcurrentBag<TreeEntry>();
         ForAll(found, (program, item) =>
         {
-            using NtFile file = program.Create(item.Path, Access.Read, Disposition.Open, Options.OpenReparsePoint);
+            using NtFile file = OpenWhenFree(program, item.Path);
             entries.Add(Describe(file, item.Name, file.GetInfo()));
         });
         return [.. entries.OrderBy(e => e.Name, Comparer<byte[]>.Create((a, b) => a.AsSpan().SequenceCompareTo(b)))];
@@ -129,6 +129,22 @@ internal sealed class WindowsTree(StandInClient client, Func<StandInClient> conn
                 action(program, items[i]);
             }
         });
+    }
+
+    // Of twins in case only one is open at a time.
+    private static NtFile OpenWhenFree(StandInClient program, string path)
+    {
+        for (int attempt = 0; ; attempt++)
+        {
+            try
+            {
+                return program.Create(path, Access.Read, Disposition.Open, Options.OpenReparsePoint);
+            }
+            catch (NtStatusException e) when (e.Status == NtStatus.SharingViolation && attempt < 100)
+            {
+                Thread.Sleep(10);
+            }
+        }
     }
 
     private static void WriteOne(StandInClient program, string source, TreeEntry entry, string path)
