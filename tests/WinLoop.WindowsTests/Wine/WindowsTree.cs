@@ -1,6 +1,4 @@
-using System.Buffers.Binary;
 using System.Globalization;
-using System.Runtime.InteropServices;
 using System.Text;
 using Microsoft.Win32.SafeHandles;
 using WinLoop.Mounting.Windows;
@@ -18,7 +16,6 @@ internal sealed class WindowsTree(StandInClient client, Func<StandInClient> conn
 
     private const int Chunk = 1 << 20, LongestName = 255;
     private const long TicksTo1970 = 116_444_736_000_000_000;
-    private const uint SymlinkTag = 0xA000000C, LxSymlinkTag = 0xA000001D, LxVersion = 2, RelativeFlag = 1;
     private const uint DirectoryAttribute = 0x10, ReparseAttribute = 0x400;
 
     /// <summary>Copies a tree of the Linux side, by its entries. Hard links become copies, because Windows cannot make
@@ -162,17 +159,17 @@ internal sealed class WindowsTree(StandInClient client, Func<StandInClient> conn
         }
         else
         {
-            file.SetReparsePoint(entry.IsLink ? Symlink(Convert.FromHexString(entry.What)) : Reparse(entry.WslTag, [])).ThrowIfFailed("reparse point " + path);
+            file.SetReparsePoint(entry.IsLink ? Symlink(Convert.FromHexString(entry.What)) : ReparseBuffer.Make(entry.WslTag)).ThrowIfFailed("reparse point " + path);
         }
         Finish(file, entry);
     }
 
     private static void Finish(NtFile file, TreeEntry entry)
     {
-        var list = new EaBytes();
-        list.Add("$LXUID", BitConverter.GetBytes(entry.Uid));
-        list.Add("$LXGID", BitConverter.GetBytes(entry.Gid));
-        list.Add("$LXMOD", BitConverter.GetBytes(entry.Mode));
+        var list = new EaBuffer();
+        list.Add("$LXUID", entry.Uid);
+        list.Add("$LXGID", entry.Gid);
+        list.Add("$LXMOD", (uint)entry.Mode);
         if (entry.IsDevice)
         {
             string[] numbers = entry.What.Split(':');
@@ -197,7 +194,7 @@ internal sealed class WindowsTree(StandInClient client, Func<StandInClient> conn
         uint uid = 0, gid = 0;
         string? device = null;
         var attributes = new List<string>();
-        foreach ((string attribute, byte[] value) in EaBytes.Parse(file.GetEa()))
+        foreach ((string attribute, byte[] value) in EaBuffer.Parse(file.GetEa()))
         {
             switch (attribute)
             {
@@ -240,73 +237,21 @@ internal sealed class WindowsTree(StandInClient client, Func<StandInClient> conn
         status.ThrowIfFailed("get reparse point");
         if (!entry.IsLink)
         {
-            Assert.Equal(entry.WslTag, BitConverter.ToUInt32(data));
+            Assert.Equal(entry.WslTag, ReparseBuffer.TagOf(data));
             return entry with { What = device ?? "-" };
         }
-        Assert.Equal(SymlinkTag, BitConverter.ToUInt32(data));
-        Assert.Equal(RelativeFlag, BitConverter.ToUInt32(data, 16));
-        int offset = 20 + BitConverter.ToUInt16(data, 8), length = BitConverter.ToUInt16(data, 10);
-        string target = string.Join('/', Encoding.Unicode.GetString(data, offset, length).Split('\\').Select(p => Encoding.Latin1.GetString(BytesOf(p))));
+        (string path, bool isRelative) = ReparseBuffer.ReadSymlink(data);
+        Assert.True(isRelative);
+        string target = string.Join('/', path.Split('\\').Select(p => Encoding.Latin1.GetString(BytesOf(p))));
         return entry with { What = Convert.ToHexStringLower(Encoding.Latin1.GetBytes(target)) };
     }
 
     private static byte[] Symlink(byte[] target)
     {
-        if (Encoding.Latin1.GetString(target).Split('/').Any(p => p.Length > LongestName))
-        {
-            // No path of Windows: as WSL itself writes its links.
-            return Reparse(LxSymlinkTag, [.. BitConverter.GetBytes(LxVersion), .. target]);
-        }
-        string text = string.Join('\\', Encoding.Latin1.GetString(target).Split('/').Select(p => p is "." or ".." ? p : NameOf(Encoding.Latin1.GetBytes(p))));
-        byte[] path = MemoryMarshal.AsBytes(text.AsSpan()).ToArray();
-        byte[] data = new byte[12 + path.Length];
-        BinaryPrimitives.WriteUInt16LittleEndian(data.AsSpan(2), (ushort)path.Length);
-        BinaryPrimitives.WriteUInt16LittleEndian(data.AsSpan(4), (ushort)path.Length);
-        BinaryPrimitives.WriteUInt32LittleEndian(data.AsSpan(8), RelativeFlag);
-        path.CopyTo(data, 12);
-        return Reparse(SymlinkTag, data);
-    }
-
-    private static byte[] Reparse(uint tag, byte[] data) => [.. BitConverter.GetBytes(tag), .. BitConverter.GetBytes(data.Length), .. data];
-
-    /// <summary>FILE_FULL_EA_INFORMATION.</summary>
-    private sealed class EaBytes
-    {
-        private readonly List<byte> _bytes = [];
-        private int _last = -1;
-
-        public void Add(string name, byte[] value)
-        {
-            while (_bytes.Count % 4 != 0)
-            {
-                _bytes.Add(0);
-            }
-            if (_last >= 0)
-            {
-                Span<byte> all = CollectionsMarshal.AsSpan(_bytes);
-                BinaryPrimitives.WriteInt32LittleEndian(all[_last..], _bytes.Count - _last);
-            }
-            _last = _bytes.Count;
-            _bytes.AddRange([0, 0, 0, 0, 0, (byte)name.Length, .. BitConverter.GetBytes((ushort)value.Length)]);
-            _bytes.AddRange(Encoding.UTF8.GetBytes(name));
-            _bytes.Add(0);
-            _bytes.AddRange(value);
-        }
-
-        public byte[] ToArray() => [.. _bytes];
-
-        public static IEnumerable<(string Name, byte[] Value)> Parse(byte[] list)
-        {
-            for (int at = 0; list.Length > 0;)
-            {
-                int next = BitConverter.ToInt32(list, at), name = list[at + 5], value = BitConverter.ToUInt16(list, at + 6);
-                yield return (Encoding.UTF8.GetString(list, at + 8, name), list[(at + 9 + name)..(at + 9 + name + value)]);
-                if (next == 0)
-                {
-                    yield break;
-                }
-                at += next;
-            }
-        }
+        string[] parts = Encoding.Latin1.GetString(target).Split('/');
+        // What is no path of Windows is written as WSL itself does.
+        return parts.Any(p => p.Length > LongestName)
+            ? ReparseBuffer.MakeLxSymlink(target)
+            : ReparseBuffer.MakeSymlink(string.Join('\\', parts.Select(p => p is "." or ".." ? p : NameOf(Encoding.Latin1.GetBytes(p)))));
     }
 }
