@@ -34,6 +34,16 @@ internal sealed record ListedMount(
 internal sealed record CreateAnswer(
     string Image, long Size, int BlockSize, ulong Blocks, uint Inodes, int InodeSize, long Journal, string Label, string Uuid);
 
+/// <summary>The answer of <c>ls</c>.</summary>
+internal sealed record LsAnswer(IReadOnlyList<LsEntry> Entries);
+
+/// <summary>One file of <c>ls</c>. <paramref name="Path"/> is inside the volume; bytes that are no UTF-8 are U+FFFD in it.</summary>
+internal sealed record LsEntry(string Path, string Type, string Mode, uint Links, uint Uid, uint Gid, long Size, DateTimeOffset Modified,
+    ulong Inode, string? Target, string? Device);
+
+/// <summary>The answer of <c>cp</c>.</summary>
+internal sealed record CopyAnswer(long Files, long Directories, long Others, long Bytes, IReadOnlyList<string> Skipped, IReadOnlyList<ErrorDetail> Failed);
+
 /// <summary>JSON of the answers, generated at build time.</summary>
 [JsonSerializable(typeof(ErrorAnswer))]
 [JsonSerializable(typeof(MountAnswer))]
@@ -42,6 +52,8 @@ internal sealed record CreateAnswer(
 [JsonSerializable(typeof(CreateAnswer))]
 [JsonSerializable(typeof(InfoAnswer))]
 [JsonSerializable(typeof(CheckAnswer))]
+[JsonSerializable(typeof(LsAnswer))]
+[JsonSerializable(typeof(CopyAnswer))]
 [JsonSerializable(typeof(MountStatistics))]
 internal sealed partial class AnswerJson : JsonSerializerContext
 {
