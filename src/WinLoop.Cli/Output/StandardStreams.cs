@@ -14,6 +14,13 @@ internal static class StandardStreams
 
     internal static TextWriter Error => s_error ??= OperatingSystem.IsWindows() ? Console.Error : Open(Console.OpenStandardError(), true);
 
+    /// <summary>From now on errors go to a file: a process in the background has no stderr on Windows.</summary>
+    internal static void LogErrors(string path) =>
+        s_error = Open(new FileStream(path, FileMode.Create, FileAccess.Write, FileShare.ReadWrite | FileShare.Delete), true);
+
+    /// <summary>From now on answers go into a text.</summary>
+    internal static void Capture(TextWriter answers) => s_out = answers;
+
     private static TextWriter Open(Stream stream, bool flush) =>
         TextWriter.Synchronized(new StreamWriter(stream, new UTF8Encoding(false), 1024) { AutoFlush = flush });
 }

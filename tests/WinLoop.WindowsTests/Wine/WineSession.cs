@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Text;
 using WinLoop.TestKit;
 using WinLoop.WindowsTests.StandIn;
 
@@ -42,6 +43,9 @@ public sealed class WineSession : IDisposable
     /// <summary>Runs winloop.exe to its end.</summary>
     internal Shell.Result Run(params string[] arguments) => RunWine(s_program.Value, arguments);
 
+    /// <summary>The same, and what it starts tells its port in a file.</summary>
+    internal Shell.Result RunWithPort(string portFile, params string[] arguments) => RunWine(s_program.Value, arguments, portFile);
+
     /// <summary>Starts winloop.exe; the caller ends it.</summary>
     internal Process Spawn(string portFile, params string[] arguments)
     {
@@ -67,20 +71,42 @@ public sealed class WineSession : IDisposable
         }
     }
 
-    private Shell.Result RunWine(string program, IEnumerable<string> arguments)
+    private Shell.Result RunWine(string program, IEnumerable<string> arguments, string? portFile = null)
     {
-        using Process process = Process.Start(Prepare(program, arguments))!;
-        Task<string> output = process.StandardOutput.ReadToEndAsync(), error = process.StandardError.ReadToEndAsync();
+        ProcessStartInfo start = Prepare(program, arguments);
+        if (portFile is not null)
+        {
+            start.Environment["WINLOOP_STANDIN_PORT_FILE"] = Windows(portFile);
+        }
+        using Process process = Process.Start(start)!;
+        StringBuilder output = new(), error = new();
+        process.OutputDataReceived += (_, line) => Add(output, line.Data);
+        process.ErrorDataReceived += (_, line) => Add(error, line.Data);
+        process.BeginOutputReadLine();
+        process.BeginErrorReadLine();
         if (!process.WaitForExit(120_000))
         {
             process.Kill(entireProcessTree: true);
             Assert.Fail($"{program} {string.Join(' ', arguments)} did not end.");
         }
-        // A service of Wine may keep the pipes open for longer than the program lives.
-        Task.WaitAll([output, error], 10_000);
-        return new Shell.Result(process.ExitCode, Text(output), Text(error));
+        // What it started, or a service of Wine, may keep the pipes open for longer than the program lives: Wine hands
+        // them on whatever the program says.
+        Thread.Sleep(200);
+        lock (output)
+        {
+            lock (error)
+            {
+                return new Shell.Result(process.ExitCode, output.ToString(), error.ToString());
+            }
+        }
 
-        static string Text(Task<string> task) => task.IsCompletedSuccessfully ? task.Result.Replace("\r", "", StringComparison.Ordinal) : "";
+        static void Add(StringBuilder text, string? line)
+        {
+            lock (text)
+            {
+                text.Append(line is null ? "" : line.TrimEnd('\r') + "\n");
+            }
+        }
     }
 
     private ProcessStartInfo Prepare(string program, IEnumerable<string> arguments)

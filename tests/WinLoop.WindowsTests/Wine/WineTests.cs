@@ -155,8 +155,35 @@ public sealed class WineTests(WineSession session, ITestOutputHelper output) : I
         }
         Assert.Equal(3, session.Run("mount", @"Z:\no\such.img", "X:", "--foreground").ExitCode);
         Assert.Equal(2, session.Run("mount", WineSession.Windows(image.Path), "X:", "--foreground", "--acl", "nobody").ExitCode);
-        Assert.Equal(2, session.Run("mount", WineSession.Windows(image.Path), "X:").ExitCode);
         Assert.Equal(3, session.Run("unmount", "X:").ExitCode);
+    }
+
+    [Fact]
+    public void A_mount_in_the_background_outlives_the_command()
+    {
+        session.Start();
+        using TestImage image = TestImage.Make(64);
+        string portFile = Path.Combine(Path.GetDirectoryName(image.Path)!, "port file"), path = WineSession.Windows(image.Path);
+        Shell.Result mounted = session.RunWithPort(portFile, "mount", path, "X:", "--acl", "everyone");
+        Assert.Equal((0, "X:\n"), (mounted.ExitCode, mounted.Output));
+        try
+        {
+            Shell.Result again = session.Run("mount", path, "Y:");
+            Assert.Equal(6, again.ExitCode);
+            Assert.Contains("it is mounted on X:", again.Error, StringComparison.Ordinal);
+            using StandInClient stranger = StandInClient.Tcp(int.Parse(File.ReadAllText(portFile), System.Globalization.CultureInfo.InvariantCulture), "X:");
+            stranger.WriteAll(@"\of a stranger", "let in by --acl"u8);
+            stranger.FlushVolume().ThrowIfFailed("flush");
+        }
+        finally
+        {
+            Shell.Result unmounted = session.Run("unmount", "--force", "X:");
+            Assert.True(unmounted.ExitCode == 0, unmounted.All);
+        }
+        image.AssertClean();
+        Assert.Equal("let in by --acl", image.WithKernel("cat \"$M/of a stranger\""));
+        Assert.DoesNotContain("X:", session.Run("list").Output, StringComparison.Ordinal);
+        Assert.Equal(3, session.Run("mount", @"Z:\no\such.img").ExitCode);
     }
 
     // Creates, writes, checks, renames and deletes files of its own; what it reads must be what it wrote.
