@@ -43,6 +43,10 @@ public sealed class WineSession : IDisposable
     /// <summary>Runs winloop.exe to its end.</summary>
     internal Shell.Result Run(params string[] arguments) => RunWine(s_program.Value, arguments);
 
+    /// <summary>Runs winloopw.exe, as the Explorer does.</summary>
+    internal Shell.Result Click(string portFile, params string[] arguments) =>
+        RunWine(Path.Combine(Path.GetDirectoryName(s_program.Value)!, "winloopw.exe"), arguments, portFile);
+
     /// <summary>The same, and what it starts tells its port in a file.</summary>
     internal Shell.Result RunWithPort(string portFile, params string[] arguments) => RunWine(s_program.Value, arguments, portFile);
 
