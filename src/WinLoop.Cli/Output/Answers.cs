@@ -22,6 +22,9 @@ internal sealed record ReadyMessage(MountAnswer? Mount, IReadOnlyList<string> No
 /// <summary>The answer of <c>unmount</c>.</summary>
 internal sealed record UnmountAnswer(string Directory, string Image);
 
+/// <summary>The answer of <c>unmount --all</c>.</summary>
+internal sealed record UnmountAllAnswer(IReadOnlyList<UnmountAnswer> Mounts, IReadOnlyList<ErrorDetail> Failed);
+
 /// <summary>The answer of <c>list</c>.</summary>
 internal sealed record ListAnswer(IReadOnlyList<ListedMount> Mounts);
 
@@ -48,6 +51,7 @@ internal sealed record CopyAnswer(long Files, long Directories, long Others, lon
 [JsonSerializable(typeof(ErrorAnswer))]
 [JsonSerializable(typeof(MountAnswer))]
 [JsonSerializable(typeof(UnmountAnswer))]
+[JsonSerializable(typeof(UnmountAllAnswer))]
 [JsonSerializable(typeof(ListAnswer))]
 [JsonSerializable(typeof(CreateAnswer))]
 [JsonSerializable(typeof(InfoAnswer))]

@@ -32,9 +32,16 @@ public sealed class WineSession : IDisposable
         string folder = Path.Combine(_prefix, "drive_c", "WinFsp", "bin");
         Directory.CreateDirectory(folder);
         File.Copy(StandInLibrary.Windows, Path.Combine(folder, "winfsp-x64.dll"));
-        Shell.Result key = RunWine("reg", ["add", @"HKLM\SOFTWARE\WOW6432Node\WinFsp", "/v", "InstallDir", "/d", @"C:\WinFsp\", "/f"]);
-        Assert.True(key.ExitCode == 0, key.All);
+        RegisterWinFsp(isThere: true);
         _isReady = true;
+    }
+
+    /// <summary>What an installed WinFsp writes down about itself, or takes away.</summary>
+    internal void RegisterWinFsp(bool isThere)
+    {
+        const string Key = @"HKLM\SOFTWARE\WOW6432Node\WinFsp";
+        Shell.Result result = RunWine("reg", isThere ? ["add", Key, "/v", "InstallDir", "/d", @"C:\WinFsp\", "/f"] : ["delete", Key, "/f"]);
+        Assert.True(result.ExitCode == 0, result.All);
     }
 
     /// <summary>A path as programs under Wine see it.</summary>
@@ -75,7 +82,16 @@ public sealed class WineSession : IDisposable
         }
     }
 
-    private Shell.Result RunWine(string program, IEnumerable<string> arguments, string? portFile = null)
+    /// <summary>Folder of the published program.</summary>
+    internal static string Program => Path.GetDirectoryName(s_program.Value)!;
+
+    /// <summary>The repository.</summary>
+    internal static string Root => Path.GetFullPath(Path.Combine(Program, "..", ".."));
+
+    /// <summary>A file on the prefix' drive C: as Linux sees it.</summary>
+    internal string OnDriveC(string path) => Path.Combine(_prefix, "drive_c", path);
+
+    internal Shell.Result RunWine(string program, IEnumerable<string> arguments, string? portFile = null)
     {
         ProcessStartInfo start = Prepare(program, arguments);
         if (portFile is not null)
