@@ -47,6 +47,12 @@ internal sealed record LsEntry(string Path, string Type, string Mode, uint Links
 /// <summary>The answer of <c>cp</c>.</summary>
 internal sealed record CopyAnswer(long Files, long Directories, long Others, long Bytes, IReadOnlyList<string> Skipped, IReadOnlyList<ErrorDetail> Failed);
 
+/// <summary>The answer of <c>doctor</c>.</summary>
+internal sealed record DoctorAnswer(bool Healthy, string Version, IReadOnlyList<DoctorItem> Items);
+
+/// <summary>One item of <c>doctor</c>; <paramref name="State"/> is ok, warning or broken.</summary>
+internal sealed record DoctorItem(string Name, string State, string Finding, string? Remedy);
+
 /// <summary>JSON of the answers, generated at build time.</summary>
 [JsonSerializable(typeof(ErrorAnswer))]
 [JsonSerializable(typeof(MountAnswer))]
@@ -56,6 +62,7 @@ internal sealed record CopyAnswer(long Files, long Directories, long Others, lon
 [JsonSerializable(typeof(CreateAnswer))]
 [JsonSerializable(typeof(InfoAnswer))]
 [JsonSerializable(typeof(CheckAnswer))]
+[JsonSerializable(typeof(DoctorAnswer))]
 [JsonSerializable(typeof(LsAnswer))]
 [JsonSerializable(typeof(CopyAnswer))]
 [JsonSerializable(typeof(MountStatistics))]
