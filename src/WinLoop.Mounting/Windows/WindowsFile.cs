@@ -24,6 +24,9 @@ public sealed class WindowsFile
     /// streams), or a name that differs in case only must not find it.</summary>
     public bool DisableCache { get; internal set; }
 
+    /// <summary>The process that opened it, as the host knows it; 0 if that is not known.</summary>
+    public uint ProcessId { get; set; }
+
     /// <summary>True for a directory.</summary>
     public bool IsDirectory { get; internal set; }
 

@@ -44,6 +44,17 @@ public sealed partial class WindowsFileSystem : IDisposable
     /// <summary>Files that are open now.</summary>
     public int OpenFiles => _open.Count;
 
+    /// <summary>The processes that have files open, with how many, and one of the names. Process 0: not known.</summary>
+    public IReadOnlyList<(uint ProcessId, int Files, string Example)> ListUsers()
+    {
+        char[] buffer = new char[32768];
+        return [.. _open.Snapshot().GroupBy(f => f.ProcessId).Select(g =>
+        {
+            int length = g.First().CopyName(buffer);
+            return (g.Key, g.Count(), length < 0 ? "" : new string(buffer, 0, length));
+        })];
+    }
+
     /// <summary>Names of the files that are open now.</summary>
     public IReadOnlyList<string> ListOpenFiles()
     {

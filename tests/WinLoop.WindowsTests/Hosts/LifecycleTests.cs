@@ -23,6 +23,7 @@ public sealed class LifecycleTests(ITestOutputHelper output)
         NtFile deleted = mount.Client.Create(@"\deleted", disposition: Disposition.Create, options: Options.DeleteOnClose);
         deleted.Write(0, new byte[100_000]);
         mount.Client.FlushVolume().ThrowIfFailed("flush");
+        Assert.Matches(@"^.* \(pid \d+, \\(open|deleted) and 1 more\)$", Assert.Single(mount.Host.FindUsers()));
         Assert.Throws<WinFsp.Hosting.WinFspMountException>(() => mount.Host.Unmount(force: false));
         Assert.Equal(NtStatus.Success, open.TryWrite(7, " and still there"u8));
         mount.Client.FlushVolume().ThrowIfFailed("flush");

@@ -149,7 +149,7 @@ public sealed class WineTests(WineSession session, ITestOutputHelper output) : I
             {
                 Shell.Result busy = session.Run("unmount", "X:");
                 Assert.Equal(6, busy.ExitCode);
-                Assert.Contains("open file", busy.Error, StringComparison.Ordinal);
+                Assert.Matches(@"it is used by .* \(pid \d+, \\open\)", busy.Error);
             }
             mount.Unmount();
         }
