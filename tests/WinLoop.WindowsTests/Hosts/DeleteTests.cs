@@ -1,0 +1,191 @@
+using WinLoop.Mounting.Windows;
+using WinLoop.TestKit;
+using WinLoop.WindowsTests.StandIn.Client;
+
+namespace WinLoop.WindowsTests.Hosts;
+
+/// <summary>Deletes, of the groups "info" and "exec": who may, when the name goes, what goes on without it.</summary>
+public sealed class DeleteTests
+{
+    private const uint ReadOnly = 0x1;
+    private const DispositionFlags Delete = DispositionFlags.Delete, PosixDelete = DispositionFlags.Delete | DispositionFlags.Posix;
+
+    public static TheoryData<HostKind> Kinds => [HostKind.Builtin, HostKind.Package];
+
+    [Theory]
+    [MemberData(nameof(Kinds))]
+    public void Deleting_needs_the_right_to(HostKind kind)
+    {
+        using var mount = new HostMount(kind);
+        StandInClient client = mount.Client;
+        client.WriteAll(@"\f", "x"u8);
+        using (NtFile file = client.Create(@"\f", Access.ReadWrite, Disposition.Open))
+        {
+            Assert.Equal(NtStatus.AccessDenied, file.TrySetDisposition(Delete, extended: false));
+            Assert.Equal(NtStatus.AccessDenied, file.TrySetDisposition(PosixDelete, extended: true));
+        }
+        using (NtFile root = client.Create(@"\", Access.Delete, Disposition.Open))
+        {
+            Assert.Equal(NtStatus.CannotDelete, root.TrySetDisposition(Delete, extended: false));
+        }
+        Assert.Equal("x"u8.ToArray(), client.ReadAll(@"\f"));
+        using (NtFile file = client.Create(@"\f", Access.Delete, Disposition.Open))
+        {
+            Assert.Equal(NtStatus.Success, file.TrySetDisposition(Delete, extended: false));
+        }
+        Assert.False(client.Exists(@"\f"));
+        Assert.Equal(NtStatus.ObjectNameNotFound, client.CreateStatus(@"\f", Access.Delete));
+        mount.Finish();
+    }
+
+    [Theory]
+    [MemberData(nameof(Kinds))]
+    public void A_pending_delete_refuses_opens_can_be_taken_back_and_ends_with_the_last_handle(HostKind kind)
+    {
+        using var mount = new HostMount(kind);
+        StandInClient client = mount.Client;
+        foreach (bool isDirectory in (bool[])[false, true])
+        {
+            Options options = isDirectory ? Options.Directory : Options.NonDirectory;
+            client.Create(@"\f", Access.ReadAttributes, Disposition.Create, options).Dispose();
+            NtFile deleter = client.Create(@"\f", Access.Delete, Disposition.Open, options), other = client.Create(@"\f", Access.Read, Disposition.Open, options);
+            Assert.Equal(NtStatus.Success, deleter.TrySetDisposition(Delete, extended: false));
+            Assert.Equal(NtStatus.DeletePending, client.CreateStatus(@"\F", Access.Read));
+            Assert.Equal(NtStatus.DeletePending, client.CreateStatus(@"\f", disposition: Disposition.OpenIf));
+            Assert.Equal(NtStatus.ObjectNameCollision, client.CreateStatus(@"\f", disposition: Disposition.Create));
+            Assert.Equal(NtStatus.DeletePending, deleter.TryRename(@"\g"));
+            Assert.Equal(NtStatus.Success, deleter.TrySetDisposition(DispositionFlags.None, extended: false));
+            Assert.Equal(NtStatus.Success, client.CreateStatus(@"\f", Access.Read));
+            Assert.Equal(NtStatus.Success, deleter.TrySetDisposition(Delete, extended: false));
+            deleter.Dispose();
+            Assert.Equal(NtStatus.DeletePending, client.CreateStatus(@"\f", Access.Read)); // "other" is open
+            other.Dispose();
+            Assert.Equal(NtStatus.ObjectNameNotFound, client.CreateStatus(@"\f", Access.Read));
+        }
+        mount.Finish();
+        Assert.Equal("lost+found\n", mount.Image.WithKernel("ls $M"));
+    }
+
+    [Theory]
+    [MemberData(nameof(Kinds))]
+    public void A_posix_delete_frees_the_name_at_once_and_the_others_go_on(HostKind kind)
+    {
+        using var mount = new HostMount(kind);
+        StandInClient client = mount.Client;
+        byte[] old = RandomContent.NewRandom().Bytes(200_000);
+        client.WriteAll(@"\f", old);
+        ulong free = client.QueryVolume().FreeSize;
+        NtFile other = client.Create(@"\f", disposition: Disposition.Open);
+        client.Delete(@"\F");
+        Assert.False(client.Exists(@"\f"));
+        Assert.Equal(old, other.ReadAll());
+        other.Write(200_000, old);
+        Assert.Equal(400_000ul, other.GetInfo().FileSize);
+        Assert.NotEqual(NtStatus.Success, other.TryRename(@"\back"));
+        client.WriteAll(@"\f", "new"u8);
+        client.WriteAll(@"\f2", "2"u8);
+        Assert.Equal([.. old, .. old], other.ReadAll());
+        other.Dispose();
+        Assert.Equal("new"u8.ToArray(), client.ReadAll(@"\f"));
+        Assert.Equal(NtStatus.Success, client.FlushVolume());
+        Assert.InRange(client.QueryVolume().FreeSize, free + 150_000, ulong.MaxValue);
+        mount.Finish();
+        Assert.Equal("new2", mount.Image.WithKernel("cd $M; cat f f2"));
+    }
+
+    [Theory]
+    [MemberData(nameof(Kinds))]
+    public void A_readonly_file_is_deleted_only_if_that_is_to_be_ignored(HostKind kind)
+    {
+        using var mount = new HostMount(kind);
+        StandInClient client = mount.Client;
+        client.Create(@"\f", Access.ReadAttributes, Disposition.Create, attributes: ReadOnly).Dispose();
+        client.Create(@"\d", Access.ReadAttributes, Disposition.Create, Options.Directory, attributes: ReadOnly).Dispose();
+        client.WriteAll(@"\d\x", "x"u8);
+        using (NtFile file = client.Create(@"\f", Access.Delete, Disposition.Open))
+        {
+            Assert.Equal(NtStatus.CannotDelete, file.TrySetDisposition(Delete, extended: false));
+            Assert.Equal(NtStatus.CannotDelete, file.TrySetDisposition(PosixDelete, extended: true));
+            Assert.Equal(NtStatus.CannotDelete, file.TrySetDisposition(Delete | DispositionFlags.IgnoreReadOnly, extended: false)); // no such flag there
+            Assert.Equal(NtStatus.Success, file.TrySetDisposition(PosixDelete | DispositionFlags.IgnoreReadOnly, extended: true));
+        }
+        Assert.False(client.Exists(@"\f"));
+        using (NtFile directory = client.Create(@"\d", Access.Delete, Disposition.Open, Options.Directory))
+        {
+            Assert.Equal(NtStatus.DirectoryNotEmpty, directory.TrySetDisposition(PosixDelete | DispositionFlags.IgnoreReadOnly, extended: true));
+            client.Delete(@"\d\x");
+            Assert.Equal(NtStatus.Success, directory.TrySetDisposition(PosixDelete | DispositionFlags.IgnoreReadOnly, extended: true));
+        }
+        Assert.False(client.Exists(@"\d"));
+        mount.Finish();
+    }
+
+    [Theory]
+    [MemberData(nameof(Kinds))]
+    public void Directories_are_asked_about_files_are_not_and_one_that_fills_up_meanwhile_stays(HostKind kind)
+    {
+        using var mount = new HostMount(kind);
+        StandInClient client = mount.Client;
+        client.WriteAll(@"\f", "x"u8);
+        client.MakeDirectory(@"\d");
+        client.Trace(true);
+        client.Delete(@"\f");
+        Assert.DoesNotContain(client.Trace(true), c => c.Slot == Slot.SetDelete);
+        using (NtFile directory = client.Create(@"\d", Access.Delete, Disposition.Open, Options.Directory))
+        {
+            Assert.Equal(NtStatus.Success, directory.TrySetDisposition(Delete, extended: false));
+            Assert.Contains((Slot.SetDelete, NtStatus.Success), client.Trace(false));
+            client.WriteAll(@"\d\late", "late"u8);
+        }
+        Assert.Equal("late"u8.ToArray(), client.ReadAll(@"\d\late"));
+        mount.Finish();
+        Assert.Equal("late", mount.Image.WithKernel("cat $M/d/late"));
+    }
+
+    [Theory]
+    [MemberData(nameof(Kinds))]
+    public void What_the_kernel_protects_stays(HostKind kind)
+    {
+        using TestImage image = TestImage.Make(16);
+        image.WithKernel("cd $M; echo i > i; mkdir d; echo x > d/x; chattr +i i d");
+        using var mount = new HostMount(kind, image: image);
+        StandInClient client = mount.Client;
+        using (NtFile directory = client.Create(@"\d", Access.Delete, Disposition.Open, Options.Directory))
+        {
+            Assert.Equal(NtStatus.CannotDelete, directory.TrySetDisposition(PosixDelete, extended: true));
+        }
+        foreach (string path in (string[])[@"\i", @"\d\x"])
+        {
+            NtStatus told;
+            using (NtFile file = client.Create(path, Access.Delete, Disposition.Open))
+            {
+                told = file.TrySetDisposition(PosixDelete | DispositionFlags.IgnoreReadOnly, extended: true);
+            }
+            Assert.True(client.Exists(path), $"{path}: {told}");
+        }
+        Assert.NotEqual(NtStatus.Success, client.CreateStatus(@"\d\new", disposition: Disposition.Create));
+        mount.Finish();
+        Assert.Equal("i\nx\n", mount.Image.WithKernel("cd $M; cat i d/x; chattr -i i d"));
+    }
+
+    [Theory]
+    [MemberData(nameof(Kinds))]
+    public void A_deleted_file_with_cached_data_takes_its_late_writes(HostKind kind)
+    {
+        using var mount = new HostMount(kind, fastCache: true);
+        StandInClient client = mount.Client;
+        client.SetLazyInterval(0);
+        NtFile file = client.Create(@"\f", disposition: Disposition.Create), deleter = client.Create(@"\f", Access.Delete, Disposition.Open);
+        file.Write(0, new byte[500_000]);
+        deleter.SetDisposition(PosixDelete);
+        deleter.Dispose();
+        Assert.False(client.Exists(@"\f"));
+        client.WriteAll(@"\f", "another"u8);
+        file.Dispose();
+        client.WriteLazily();
+        Assert.Equal((0, 0), (client.GetStatistics().LostWrites, client.GetStatistics().DirtyPages));
+        Assert.Equal("another"u8.ToArray(), client.ReadAll(@"\f"));
+        mount.Finish();
+        Assert.Equal("another", mount.Image.WithKernel("cat $M/f"));
+    }
+}
