@@ -1,4 +1,5 @@
 using WinLoop.Mounting.Windows;
+using WinLoop.TestKit;
 using WinLoop.WindowsTests.StandIn.Client;
 
 namespace WinLoop.WindowsTests.Hosts;
@@ -109,6 +110,29 @@ public sealed class ReadWriteTests
         }
         mount.Finish();
         Assert.Equal("start+one+two+three+one+two+three" + new string('.', 512), mount.Image.WithKernel("cat $M/f"));
+    }
+
+    [Theory]
+    [MemberData(nameof(Kinds))]
+    public void A_file_that_Linux_lets_grow_only_is_appended_to_and_no_write_is_lost(HostKind kind)
+    {
+        using TestImage image = TestImage.Make(16);
+        image.WithKernel("cd $M; echo start > log; chattr +a log");
+        using var mount = new HostMount(kind, fastCache: true, image: image);
+        StandInClient client = mount.Client;
+        using (NtFile log = client.Create(@"\log", Access.AppendData, Disposition.Open), any = client.Create(@"\log", Access.ReadWrite, Disposition.Open))
+        {
+            Assert.False(log.IsCached);
+            log.Write(0, "one "u8);
+            any.Write(0, "two"u8, append: true);
+            Assert.Equal(NtStatus.AccessDenied, any.TryWrite(0, "X"u8)); // told at once
+            Assert.Equal(NtStatus.AccessDenied, any.SetEnd(0));
+            Assert.Equal("start\none two"u8.ToArray(), any.ReadAll());
+        }
+        Assert.Equal(NtStatus.AccessDenied, client.CreateStatus(@"\log", Access.Write, Disposition.OverwriteIf));
+        Assert.Equal(0, client.GetStatistics().LostWrites);
+        mount.Finish();
+        Assert.Equal("start\none two", mount.Image.WithKernel("cat $M/log; chattr -a $M/log"));
     }
 
     [Theory]
