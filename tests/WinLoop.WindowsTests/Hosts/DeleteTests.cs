@@ -198,4 +198,77 @@ public sealed class DeleteTests
         mount.Finish();
         Assert.Equal("another", mount.Image.WithKernel("cat $M/f"));
     }
+
+    [Theory]
+    [MemberData(nameof(Kinds))]
+    public void What_the_cache_keeps_of_a_file_is_not_seen_in_the_next_one_of_its_name(HostKind kind)
+    {
+        using var mount = new HostMount(kind, fastCache: true);
+        StandInClient client = mount.Client;
+        client.SetLazyInterval(0);
+        client.WriteAll(@"\f", new byte[50_000].Select(_ => (byte)'o').ToArray());
+        client.ReadAll(@"\f"); // stays in the cache, closed and not written back
+        client.Delete(@"\f");
+        using (NtFile file = client.Create(@"\f", disposition: Disposition.Create))
+        {
+            Assert.Equal(NtStatus.Success, file.SetEnd(60_000));
+            Assert.Equal(new byte[60_000], file.ReadAll());
+        }
+        client.WriteAll(@"\g", "g"u8);
+        client.Rename(@"\g", @"\f");
+        Assert.Equal("g"u8.ToArray(), client.ReadAll(@"\f"));
+        client.WriteLazily();
+        mount.Finish();
+        Assert.Equal("g", mount.Image.WithKernel("cat $M/f"));
+    }
+
+    [Theory]
+    [MemberData(nameof(Kinds))]
+    public void A_mapped_file_goes_on_when_it_is_renamed_replaced_or_deleted(HostKind kind)
+    {
+        using var mount = new HostMount(kind, fastCache: true);
+        StandInClient client = mount.Client;
+        client.SetLazyInterval(0);
+        client.WriteAll(@"\f", "first"u8);
+        client.WriteAll(@"\g", "other"u8);
+        NtFile mapped = client.Create(@"\f", disposition: Disposition.Open);
+        mapped.CleanupOnly();
+        client.Rename(@"\f", @"\h");
+        mapped.Write(0, "FIRST"u8);
+        client.WriteLazily();
+        Assert.Equal("FIRST"u8.ToArray(), client.ReadAll(@"\h"));
+        client.Rename(@"\g", @"\h", RenameOptions.Replace);
+        mapped.Write(0, "ghost"u8);
+        Assert.Equal("ghost"u8.ToArray(), mapped.ReadAll());
+        Assert.Equal("other"u8.ToArray(), client.ReadAll(@"\h"));
+        client.WriteLazily();
+        mapped.Dispose();
+        Assert.Equal(0, client.GetStatistics().LostWrites);
+        mount.Finish();
+        Assert.Equal("other", mount.Image.WithKernel("cat $M/h; test ! -e f -a ! -e g"));
+    }
+
+    [Theory]
+    [MemberData(nameof(Kinds))]
+    public void What_is_open_when_the_mount_ends_is_deleted_if_it_was_opened_for_that(HostKind kind)
+    {
+        using var mount = new HostMount(kind);
+        StandInClient client = mount.Client;
+        client.WriteAll(@"\nameless", new byte[1 << 20]);
+        NtFile[] left =
+        [
+            client.Create(@"\temporary", disposition: Disposition.Create, options: Options.DeleteOnClose),
+            client.Create(@"\directory", Access.Delete, Disposition.Create, Options.Directory),
+            client.Create(@"\stays", disposition: Disposition.Create, options: Options.WriteThrough),
+            client.Create(@"\nameless", disposition: Disposition.Open),
+        ];
+        left[1].SetDisposition(Delete);
+        left[2].Write(0, "x"u8);
+        client.Delete(@"\nameless");
+        mount.Host.Unmount(force: true);
+        Assert.True(mount.Host.WaitForUnmount(), mount.Host.Failure?.ToString());
+        Array.ForEach(left, f => f.Dispose());
+        mount.Image.AssertClean();
+        Assert.Equal("lost+found stays\nx", mount.Image.WithKernel("cd $M; echo $(ls); cat stays"));
+    }
 }

@@ -55,6 +55,27 @@ public sealed class InfoTests
 
     [Theory]
     [MemberData(nameof(Kinds))]
+    public void Small_inodes_keep_whole_seconds_and_a_creation_time_beside(HostKind kind)
+    {
+        using TestImage image = TestImage.Make(16, "-I 128");
+        using var mount = new HostMount(kind, image: image);
+        ulong creation = Time(1985, 1), second = Time(2005, 1) / 10_000_000 * 10_000_000;
+        using (NtFile file = mount.Client.Create(@"\f", disposition: Disposition.Create))
+        {
+            Assert.Equal(NtStatus.Success, file.SetBasic(creation: creation, access: Time(2005, 1), write: Time(2005, 1)));
+            Assert.Equal((creation, second, second), Times(file));
+        }
+        mount.Finish();
+        using var again = new HostMount(kind, image: image);
+        using (NtFile file = again.Client.Create(@"\f", Access.ReadAttributes, Disposition.Open))
+        {
+            Assert.Equal((creation, second, second), Times(file));
+        }
+        again.Finish();
+    }
+
+    [Theory]
+    [MemberData(nameof(Kinds))]
     public void A_time_that_a_program_sets_survives_what_it_writes_then(HostKind kind)
     {
         using var mount = new HostMount(kind);
