@@ -251,14 +251,14 @@ public sealed class ReadWriteTests
     }
 
     [Theory]
-    [InlineData(HostKind.Builtin, 0)]
-    [InlineData(HostKind.Builtin, 1)]
-    [InlineData(HostKind.Package, 0)]
-    [InlineData(HostKind.Package, 1)]
-    public void Random_operations_through_all_kinds_of_handles_are_those_of_a_model(HostKind kind, uint lazyInterval)
+    [InlineData(HostKind.Builtin, 0, "-b 1024")]
+    [InlineData(HostKind.Builtin, 1, "-b 4096")]
+    [InlineData(HostKind.Package, 0, "-b 4096")]
+    [InlineData(HostKind.Package, 1, "-b 1024")]
+    public void Random_operations_through_all_kinds_of_handles_are_those_of_a_model(HostKind kind, uint lazyInterval, string mkfs)
     {
         Random random = RandomContent.NewRandom();
-        using var mount = new HostMount(kind, fastCache: true);
+        using var mount = new HostMount(kind, fastCache: true, mkfs: mkfs);
         StandInClient client = mount.Client;
         client.SetLazyInterval(lazyInterval);
         VolumeAnswer volume = client.QueryVolume();
