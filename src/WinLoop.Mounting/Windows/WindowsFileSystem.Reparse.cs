@@ -54,6 +54,10 @@ public sealed partial class WindowsFileSystem
         {
             return NtStatus.InvalidParameter;
         }
+        if (ReparseTagOf(inode.Mode) != 0 && inode.Type != type)
+        {
+            return NtStatus.IoReparseTagMismatch; // the tag that stands there has to be deleted first
+        }
         if (length >= _volume.Geometry.BlockSize)
         {
             return NtStatus.IoReparseDataInvalid;
