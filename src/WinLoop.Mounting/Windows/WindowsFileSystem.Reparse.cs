@@ -15,6 +15,12 @@ public sealed partial class WindowsFileSystem
         {
             return NtStatus.ObjectNameInvalid;
         }
+        if (parsed.HasStream)
+        {
+            // WinFsp would put the target in the place of the whole component: what was meant for a stream would go to
+            // the target's content. A link has no streams.
+            return NtStatus.NotAReparsePoint;
+        }
         NtStatus status = Walk(parsed.File, out Dentry? dentry, out _);
         if (status != NtStatus.Success)
         {

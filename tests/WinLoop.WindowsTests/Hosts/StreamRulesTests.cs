@@ -42,7 +42,7 @@ public sealed class StreamRulesTests
         Assert.Empty(client.List(@"\dir"));
         client.Delete(@"\dir");
         mount.Finish();
-        Assert.Equal("user.DosStream.s:$DATA=\"made by Supersede\\000\"\n", mount.Image.WithKernel("cd $M; ls -d dir 2>/dev/null || getfattr -d file | grep ="));
+        Assert.Equal("user.DosStream.s:$DATA=\"made by Supersede\"\n", mount.Image.WithKernel("cd $M; ls -d dir 2>/dev/null || getfattr -d file | grep ="));
 
         void Do(string path, Disposition disposition, CreateResult expected, string content)
         {
@@ -83,7 +83,7 @@ public sealed class StreamRulesTests
         Assert.Empty(Streams(client, @"\other"));
         Assert.Equal("1 more"u8.ToArray(), client.ReadAll(@"\file:three"));
         mount.Finish();
-        Assert.Equal("# file: file\nuser.DosStream.three:$DATA=\"1 more\\000\"\n\n", mount.Image.WithKernel("cd $M; getfattr -d -m DosStream file other"));
+        Assert.Equal("# file: file\nuser.DosStream.three:$DATA=\"1 more\"\n\n", mount.Image.WithKernel("cd $M; getfattr -d -m DosStream file other"));
     }
 
     [Theory]
@@ -182,7 +182,7 @@ public sealed class StreamRulesTests
         using TestKit.TestImage image = TestKit.TestImage.Make(32);
         image.WithKernel("""
             cd $M; touch f; setfattr -n 'user.DosStream.Twin:$DATA' -v 0x4100 f; setfattr -n 'user.DosStream.twin:$DATA' -v 0x6100 f
-            setfattr -n 'user.DosStream.continued:$DATA' -v 0x6101 f; setfattr -n 'user.DosStream.empty:$DATA' -v 0x00 f; ln -s f link
+            setfattr -n 'user.DosStream.continued:$DATA' -v 0x6101 f; setfattr -n 'user.DosStream.empty:$DATA' -v 0x00 f; echo -n content > f; ln -s f link; ln -s . dir
             """);
         using var mount = new HostMount(kind, image: image);
         StandInClient client = mount.Client;
@@ -195,7 +195,14 @@ public sealed class StreamRulesTests
             Assert.Equal(NtStatus.NotSupported, Assert.Throws<NtStatusException>(() => continued.ReadAll()).Status);
             Assert.Equal(NtStatus.NotSupported, continued.TryWrite(0, "x"u8));
         }
-        client.WriteAll(@"\link:through", "t"u8);
+        // A link has no streams, and what is meant for one does not reach the target's content instead.
+        foreach (string path in (string[])[@"\link:through", @"\dir\link:through", @"\dir\dir\LINK:through:$DATA"])
+        {
+            Assert.Equal((path, NtStatus.AccessDenied), (path, client.CreateStatus(path, disposition: Disposition.OverwriteIf)));
+            Assert.Equal((path, NtStatus.ObjectNameNotFound), (path, client.CreateStatus(path, Access.Read)));
+        }
+        Assert.Equal("content"u8.ToArray(), client.ReadAll(@"\link"));
+        client.WriteAll(@"\dir\f:through", "t"u8);
         Assert.Equal("t"u8.ToArray(), client.ReadAll(@"\f:through"));
         client.WriteAll(@"\f:Grüße 漢字", "u"u8);
         client.WriteAll(@"\f:end. ", "e"u8);
