@@ -91,13 +91,9 @@ public sealed partial class WindowsFileSystem
         {
             return status;
         }
-        status = ReplaceNode(file, InodeMode.Regular, 0, default);
-        if (status == NtStatus.Success)
-        {
-            // A link's permissions are everybody's.
-            _volume.SetAttributes(file.Inode, new AttributeChanges { Mode = (ushort)(0x1B6 & ~_options.Umask) }, _writer);
-        }
-        return status;
+        // A link's permissions are everybody's: the file gets those of a new one, in the same transaction.
+        ushort? permissions = file.Inode.IsSymlink ? (ushort)(0x1B6 & ~_options.Umask) : null;
+        return ReplaceNode(file, InodeMode.Regular, 0, default, permissions);
     }
 
     private static uint ReparseTagOf(ushort mode) => ReparseData.TagOf(mode);
@@ -124,7 +120,7 @@ public sealed partial class WindowsFileSystem
     }
 
     // Another inode under the name of an open file; the open goes over to it.
-    private NtStatus ReplaceNode(WindowsFile file, ushort type, uint device, ReadOnlySpan<byte> target)
+    private NtStatus ReplaceNode(WindowsFile file, ushort type, uint device, ReadOnlySpan<byte> target, ushort? permissions = null)
     {
         Dentry dentry = file.Dentry;
         Inode old = file.Inode;
@@ -145,7 +141,7 @@ public sealed partial class WindowsFileSystem
                 }
                 int length = WindowsName.Encode(place.Name, name);
                 using var change = new NameCache.Change(parent);
-                Inode inode = _volume.ReplaceNode(parent.Inode, name[..length], old, type, device, target);
+                Inode inode = _volume.ReplaceNode(parent.Inode, name[..length], old, type, device, target, permissions);
                 _names.Replaced(dentry, inode);
                 _volume.AddReference(inode);
                 file.Inode = inode;
