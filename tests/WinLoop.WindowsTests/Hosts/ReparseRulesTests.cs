@@ -67,7 +67,7 @@ public sealed class ReparseRulesTests
     public void What_is_made_through_a_link_is_made_where_it_leads(HostKind kind)
     {
         using TestKit.TestImage image = TestKit.TestImage.Make(32);
-        image.WithKernel("cd $M; mkdir -p real/sub; ln -s real dir; ln -s real/not-yet dangling; ln -s nowhere/at/all lost; ln -s /real/sub root");
+        image.WithKernel("cd $M; mkdir -p real/sub; ln -s real dir; ln -s real/not-yet dangling; ln -s nowhere/at/all lost; ln -s /real/sub root; ln -s '/??/C:/Windows' away");
         using var mount = new HostMount(kind, image: image);
         StandInClient client = mount.Client;
         client.WriteAll(@"\dir\made", "1"u8);
@@ -83,10 +83,19 @@ public sealed class ReparseRulesTests
             Assert.Equal(@"\real\made", open.GetName());
             Assert.Equal(NtStatus.SharingViolation, client.CreateStatus(@"\real\made", Access.Write));
         }
+        client.WriteAll(@"\to-move", "4"u8);
+        client.Rename(@"\to-move", @"\ROOT\folder\moved");
+        client.Rename(@"\root\folder\moved", @"\dir\moved");
+        using (NtFile file = client.Create(@"\dir\moved", Access.Delete, Disposition.Open))
+        {
+            Assert.Equal(NtStatus.ObjectPathNotFound, file.TryRename(@"\lost\x"));
+            Assert.Equal(NtStatus.NotSameDevice, file.TryRename(@"\away\x"));
+            Assert.Equal(NtStatus.ObjectNameCollision, file.TryRename(@"\dir\made"));
+        }
         // Where a link stands already, nothing is made in its place.
         Assert.Equal(NtStatus.ObjectNameCollision, client.CreateStatus(@"\dangling", disposition: Disposition.Create, options: Options.OpenReparsePoint));
         mount.Finish();
-        Assert.Equal("real/made 1\nreal/not-yet 3\nreal/sub/folder/file 2\n", image.WithKernel("cd $M; for f in $(find real -type f | sort); do echo $f $(cat $f); done"));
+        Assert.Equal("real/made 1\nreal/moved 4\nreal/not-yet 3\nreal/sub/folder/file 2\n", image.WithKernel("cd $M; for f in $(find real -type f | sort); do echo $f $(cat $f); done"));
         Assert.Equal("real/not-yet\n", image.WithKernel("readlink $M/dangling"));
     }
 
