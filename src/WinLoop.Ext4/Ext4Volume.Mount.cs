@@ -147,6 +147,12 @@ public sealed partial class Ext4Volume
                 RecoveryReport = (RecoveryReport is null ? "" : RecoveryReport + ", ") +
                     $"freed {freed} and truncated {truncated} orphan inodes";
             }
+            if (!_isMarkedInUse && Orphans.HasFile && Orphans.IsFileEmpty())
+            {
+                // A cut right before the end of an unmount: nothing else would take the mark away, and e2fsck asks about it.
+                Superblock.RoCompat &= ~RoCompatFeatures.OrphanPresent;
+                WriteSuperblockNow();
+            }
         }
     }
 

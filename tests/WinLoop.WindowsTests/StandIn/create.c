@@ -265,9 +265,9 @@ void close_context(struct volume *volume, uint32_t client, uint64_t user_context
     dispatch(volume, &w.work);
 }
 
-/* Opens without a handle: the target directory of a rename. */
+/* Opens without a handle: the target directory of a rename. leads_to: where a link on this volume leads, or NULL. */
 status_t open_context(struct volume *volume, uint32_t client, const wch *path, uint32_t options, uint32_t access,
-    uint64_t *user_context, uint64_t *user_context2, struct fsp_file_info *info)
+    uint64_t *user_context, uint64_t *user_context2, struct fsp_file_info *info, wch **leads_to)
 {
     struct create_work *w = calloc(1, sizeof *w);
     w->work = (struct work){.run = run_create, .kind = KIND_CREATE, .client = client};
@@ -280,6 +280,9 @@ status_t open_context(struct volume *volume, uint32_t client, const wch *path, u
     *user_context = w->context.user_context;
     *user_context2 = w->context.user_context2;
     *info = w->info;
+    *leads_to = status == ST_REPARSE && w->reparse.information == 0
+        ? wdup((const wch *)w->reparse_buffer, w->reparse_size / sizeof(wch))
+        : NULL;
     free(w->reparse_buffer);
     free(w);
     return status;
