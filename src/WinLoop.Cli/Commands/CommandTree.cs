@@ -40,7 +40,8 @@ internal static class CommandTree
         (string Name, Func<Command> Create)[] commands =
         [
             ("mount", MountCommand.Create), ("unmount", UnmountCommand.Create), ("list", ListCommand.Create),
-            ("info", InfoCommand.Create), ("create", CreateCommand.Create), ("stat", StatCommand.Create),
+            ("info", InfoCommand.Create), ("create", CreateCommand.Create), ("check", CheckCommand.Create),
+            ("stat", StatCommand.Create),
         ];
         bool isOne = args.Length > 0 && commands.Any(c => c.Name == args[0]);
         foreach ((string name, Func<Command> create) in commands)

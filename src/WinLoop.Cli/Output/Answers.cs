@@ -41,6 +41,7 @@ internal sealed record CreateAnswer(
 [JsonSerializable(typeof(ListAnswer))]
 [JsonSerializable(typeof(CreateAnswer))]
 [JsonSerializable(typeof(InfoAnswer))]
+[JsonSerializable(typeof(CheckAnswer))]
 [JsonSerializable(typeof(MountStatistics))]
 internal sealed partial class AnswerJson : JsonSerializerContext
 {
