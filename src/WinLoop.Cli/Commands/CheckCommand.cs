@@ -3,13 +3,14 @@ using WinLoop.Cli.Output;
 using WinLoop.Ext4.Check;
 using WinLoop.Ext4.Check.Repair;
 using WinLoop.Mounting;
+using WinLoop.Mounting.Registry;
 
 namespace WinLoop.Cli.Commands;
 
 /// <summary><c>winloop check IMAGE</c>: is the file system in an image consistent; changes nothing unless asked to repair.</summary>
 internal static class CheckCommand
 {
-    private const int FindingsShown = 10_000;
+    private const int FindingsShown = 10_000, MaximumThreads = 256;
 
     internal static Command Create()
     {
@@ -29,11 +30,16 @@ internal static class CheckCommand
             {
                 throw new MountException(MountError.Usage, "check", "--yes is for --repair", "Leave it out, or repair.");
             }
+            int threadCount = parsed.GetValue(threads);
+            if (threadCount is < 0 or > MaximumThreads)
+            {
+                throw new MountException(MountError.Usage, "check", $"--threads is {threadCount}", $"Give a number from 0 to {MaximumThreads}; 0 is one thread per processor.");
+            }
             List<string> list = isRepair ? [] : ["ro"];
             list.AddRange(parsed.GetValue(offset) is { } o ? ["offset=" + o] : []);
             list.AddRange(parsed.GetValue(sizeLimit) is { } l ? ["sizelimit=" + l] : []);
             MountOptions options = MountOptionParser.Parse(string.Join(',', list), new MountOptions(), []);
-            return Run(path, parsed.GetValue(partition), options, isRepair, parsed.GetValue(yes), parsed.GetValue(threads), report);
+            return Run(path, parsed.GetValue(partition), options, isRepair, parsed.GetValue(yes), threadCount, report);
         });
         return command;
     }
@@ -72,7 +78,7 @@ internal static class CheckCommand
         }
         catch (Exception e)
         {
-            throw Failures.Explain(e, what);
+            throw BusyImage.NameHolder(Failures.Explain(e, what), path, what);
         }
     }
 }

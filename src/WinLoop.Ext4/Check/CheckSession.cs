@@ -158,6 +158,7 @@ public sealed class CheckSession
             return false;
         }
         FeatureSupport.RequireMountable(superblock);
+        FeatureSupport.RequireKnown(superblock);
         return true;
     }
 
@@ -171,6 +172,11 @@ public sealed class CheckSession
         {
             findings.Add(0, FindingCode.RecoveryFailed, "the volume needs recovery, but has no journal");
             return;
+        }
+        if (_state.Superblock.JournalInode > _state.Geometry.InodesCount)
+        {
+            // The replay goes by the copy in the superblock, and may put the number right.
+            findings.Add(0, FindingCode.JournalInode, $"the journal is said to be inode {_state.Superblock.JournalInode}");
         }
         var overlay = new OverlayDevice(_state.Device);
         try

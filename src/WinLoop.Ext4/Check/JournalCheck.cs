@@ -24,7 +24,10 @@ internal sealed class JournalCheck(CheckState state)
         uint number = superblock.JournalInode;
         if (number > state.Geometry.InodesCount)
         {
-            Add(FindingCode.JournalInode, $"the journal is said to be inode {number}");
+            if (!superblock.Has(IncompatFeatures.Recover))
+            {
+                Add(FindingCode.JournalInode, $"the journal is said to be inode {number}");
+            }
             return;
         }
         try

@@ -41,6 +41,9 @@ internal sealed class SuperblockPass(CheckState state)
         {
             Add(FindingCode.BadSuperblock, $"the superblock says that it is the copy of group {superblock.BlockGroupNumber}");
         }
+        CheckQuotaInode(superblock.UserQuotaInode, 3, "user");
+        CheckQuotaInode(superblock.GroupQuotaInode, 4, "group");
+        CheckQuotaInode(superblock.ProjectQuotaInode, 0, "project");
         if (geometry.Has(RoCompatFeatures.Quota))
         {
             state.Findings.Add(0, FindingCode.NotChecked, "the quota files' figures are not checked");
@@ -62,6 +65,15 @@ internal sealed class SuperblockPass(CheckState state)
         _resize.Run();
         _orphans.Run();
         return true;
+    }
+
+    // Either the inode that is reserved for it, or an ordinary one.
+    private void CheckQuotaInode(uint inode, uint reserved, string whose)
+    {
+        if (inode != 0 && inode != reserved && (inode > state.Geometry.InodesCount || inode < state.Superblock.FirstInode))
+        {
+            Add(FindingCode.BadSuperblock, $"the {whose} quota file is said to be inode {inode}");
+        }
     }
 
     private void CheckExtraSize(ushort size, string field)

@@ -117,6 +117,6 @@ internal static class KnownDifferences
         // depends on what was in it.
         (difference.Findings.Any(f => f.Code == FindingCode.RecoveryFailed) ||
         // It also takes a damaged journal inode from its copy in the superblock, if there is something to replay.
-        (difference.Findings.Any(f => f.Code == FindingCode.NeedsRecovery) && difference.Findings.Any(f => f is { Pass: 1, Inode: 8 })) ||
+        (difference.Findings.Any(f => f.Code == FindingCode.NeedsRecovery) && difference.Findings.Any(f => f is { Pass: 1, Inode: 8 } or { Code: FindingCode.JournalInode })) ||
         difference.Findings.Where(f => f.Severity != FindingSeverity.Note).All(f => s_stricter.Contains(f.Code)));
 }
