@@ -5,7 +5,7 @@ using WinLoop.Mounting;
 namespace WinLoop.Cli.Output;
 
 /// <summary>Where a command's words go: the answer, and nothing else, to stdout; notes and errors to stderr.</summary>
-internal sealed class Report(bool json, bool quiet, bool verbose)
+internal class Report(bool json, bool quiet, bool verbose)
 {
     /// <summary>True if answers are JSON.</summary>
     internal bool IsJson { get; } = json;
@@ -64,7 +64,7 @@ internal sealed class Report(bool json, bool quiet, bool verbose)
     }
 
     /// <inheritdoc cref="Fail(MountException)"/>
-    internal int Fail(MountError error, string message, string? hint)
+    internal virtual int Fail(MountError error, string message, string? hint)
     {
         if (IsJson)
         {
