@@ -25,7 +25,7 @@ internal sealed class CrashImage
         ("1k-nocsum-64bit", 3, "-b 1024 -J size=1 -O ^metadata_csum,64bit"),
         ("1k-32bit", 3, "-b 1024 -J size=1 -O ^64bit"),
         ("1k-inode128", 3, "-b 1024 -J size=1 -I 128"),
-        ("1k-groups", 3, "-b 1024 -J size=1 -g 512 -G 4 -O metadata_csum_seed"),
+        ("1k-groups", 4, "-b 1024 -J size=1 -g 512 -G 4 -O metadata_csum_seed"),
         ("1k-plain", 3, "-b 1024 -J size=1 -O ^dir_index,^flex_bg,^uninit_bg,^metadata_csum,^resize_inode"),
         ("1k-discard", 3, "-b 1024 -J size=1"),
         ("2k", 5, "-b 2048 -J size=2"),
