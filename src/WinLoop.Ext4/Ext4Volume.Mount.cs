@@ -131,7 +131,8 @@ public sealed partial class Ext4Volume
             RefreshFreeCounts();
             Superblock.Incompat &= ~IncompatFeatures.Recover;
         }
-        if (isRecovered || isRebuilt)
+        bool clearsMark = ClearEmptyOrphanMark();
+        if (isRecovered || isRebuilt || clearsMark)
         {
             WriteSuperblockNow();
         }
@@ -147,13 +148,24 @@ public sealed partial class Ext4Volume
                 RecoveryReport = (RecoveryReport is null ? "" : RecoveryReport + ", ") +
                     $"freed {freed} and truncated {truncated} orphan inodes";
             }
-            if (!_isMarkedInUse && Orphans.HasFile && Orphans.IsFileEmpty())
-            {
-                // A cut right before the end of an unmount: nothing else would take the mark away, and e2fsck asks about it.
-                Superblock.RoCompat &= ~RoCompatFeatures.OrphanPresent;
-                WriteSuperblockNow();
-            }
         }
+    }
+
+    // After a crash the superblock says that the orphan file may hold something. With nothing in it there is nothing to
+    // do, so no unmount would take the mark back.
+    private bool ClearEmptyOrphanMark()
+    {
+        if (!Orphans.HasFile || !Superblock.Has(RoCompatFeatures.OrphanPresent))
+        {
+            return false;
+        }
+        Orphans.OpenFile();
+        if (!Orphans.IsFileEmpty())
+        {
+            return false;
+        }
+        Superblock.RoCompat &= ~RoCompatFeatures.OrphanPresent;
+        return true;
     }
 
     /// <summary>Called before the first change: from here on the disk says that the volume is in use.</summary>
