@@ -113,6 +113,31 @@ public sealed class FileCommandTests : IDisposable
     }
 
     [Fact]
+    public void Nothing_is_copied_into_itself_and_images_keep_their_files_apart()
+    {
+        string image = MakeFilled("mkdir -p dir/sub; echo one > dir/one; ln dir/one dir/two");
+        foreach (string target in (string[])[":/dir/inside", ":/dir/sub", ":/dir/", ":/dir/sub/deeper"])
+        {
+            Shell.Result result = WinLoopProgram.Run("cp", "-a", image + ":/dir", image + target);
+            Assert.NotEqual(0, result.ExitCode);
+            Assert.Contains("into itself", result.Error, StringComparison.Ordinal);
+        }
+        Workspace.AssertClean(image);
+        Assert.DoesNotContain("inside/inside", WinLoopProgram.Succeed("ls", "-R", image), StringComparison.Ordinal);
+        Assert.DoesNotContain("sub/dir/sub/dir", WinLoopProgram.Succeed("ls", "-R", image), StringComparison.Ordinal);
+
+        // The same inode numbers in two images, each file with two names.
+        string[] images = [.. new[] { "a", "b" }.Select(name =>
+        {
+            string made = _work.MakeImage(name, "16M");
+            WithKernel(made, $"mkdir {name}; echo from {name} > {name}/one; ln {name}/one {name}/two");
+            return made;
+        })];
+        WinLoopProgram.Succeed("cp", "-a", images[0] + ":/a", images[1] + ":/b", _work.MakeDirectory("out"));
+        Assert.Equal("from a\nfrom b\n2\n2\n", Shell.Script($"cd {_work["out"]}; cat a/two b/two; stat -c %h a/one b/one"));
+    }
+
+    [Fact]
     public void From_stdin_and_with_colons()
     {
         string image = _work.MakeImage("odd:name.ext4");
