@@ -3,6 +3,7 @@ using System.Text.Json;
 namespace WinLoop.Cli.Tests;
 
 /// <summary><c>ls</c>, <c>cat</c> and <c>cp</c>: the kernel made the images, or reads what came into them.</summary>
+[Collection(MountNamespaces.Name)]
 public sealed class FileCommandTests : IDisposable
 {
     private readonly Workspace _work = new();
