@@ -50,6 +50,9 @@ internal static unsafe partial class HostCalls
     public static partial int unlink(byte[] path);
 
     [LibraryImport("libc", SetLastError = true)]
+    public static partial int rename(byte[] from, byte[] to);
+
+    [LibraryImport("libc", SetLastError = true)]
     public static partial int chmod(byte[] path, uint mode);
 
     [LibraryImport("libc", SetLastError = true)]

@@ -150,6 +150,7 @@ public sealed partial class WindowsFileSystem
                 file = TryRegister(dentry, inode, name, 1, parameters.CreateOptions);
                 if (file is null)
                 {
+                    DeleteStream(inode, name); // it cannot be opened beside a twin of its file
                     return NtStatus.SharingViolation;
                 }
                 isKept = true;

@@ -81,6 +81,8 @@ public sealed class NameTests
         Assert.Equal(NtStatus.SharingViolation, volume.TryCreate("\\Dir\\NEW").Status);
         Assert.Equal([".", "..", "file"], volume.List("\\Dir"));
         volume.Close(made);
+        Assert.Equal(NtStatus.SharingViolation, volume.TryCreate("\\dir\\file:stream").Status);
+        Assert.Equal(NtStatus.ObjectNameNotFound, volume.TryOpen("\\dir\\file:stream").Status);
 
         // A renamed file takes its place along.
         Assert.Equal(NtStatus.Success, volume.Files.Rename(open, "\\Dir\\file", "\\Dir\\moved", replace: false));
