@@ -21,6 +21,9 @@ internal abstract class BackingFile : IDisposable
     /// <summary>The size now, in bytes; asks the system.</summary>
     internal abstract long GetLength();
 
+    /// <summary>Moves the end of the file.</summary>
+    internal abstract void SetLength(long length);
+
     /// <summary>Whether no name leads to the file any more: it vanishes when it is closed.</summary>
     internal abstract bool IsUnlinked();
 

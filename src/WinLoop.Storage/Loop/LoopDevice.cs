@@ -34,7 +34,7 @@ public enum BackingFileState
 /// A writable device is locked against every other user, a read-only one against writers. A failed flush
 /// stays failed: the system has dropped what it could not write, and a second flush that succeeds would lie.
 /// </remarks>
-public sealed unsafe class LoopDevice : IBlockDevice, IQueueOperations
+public sealed unsafe class LoopDevice : IGrowableDevice, IQueueOperations
 {
     /// <summary>The kernel's unit for the size of a block device.</summary>
     private const int SizeUnit = 512;
@@ -48,7 +48,9 @@ public sealed unsafe class LoopDevice : IBlockDevice, IQueueOperations
 
     private readonly BackingFile _file;
     private readonly long _offset;
-    private readonly long _fileLength;
+    private readonly bool _isExact;
+    private long _fileLength;
+    private long _length;
     private BlockDeviceException? _failure;
     private volatile BackingFileState _state;
 
@@ -72,13 +74,14 @@ public sealed unsafe class LoopDevice : IBlockDevice, IQueueOperations
             length = Math.Min(length, options.SizeLimit);
         }
 
-        Length = length / SizeUnit * SizeUnit;
+        _isExact = options.IsExact;
+        _length = _isExact ? length : length / SizeUnit * SizeUnit;
         _state = file.IsUnlinked() ? BackingFileState.Unlinked : BackingFileState.Unchanged;
         Queue = new RequestQueue(this, new RequestQueueOptions { Name = "loop", OperationNames = OperationNames });
     }
 
     /// <inheritdoc/>
-    public long Length { get; }
+    public long Length => Volatile.Read(ref _length);
 
     /// <inheritdoc/>
     public bool IsReadOnly { get; }
@@ -191,6 +194,36 @@ public sealed unsafe class LoopDevice : IBlockDevice, IQueueOperations
         if (length > 0)
         {
             Issue(LoopOperation.WriteZeroes, null, offset, length);
+        }
+    }
+
+    /// <inheritdoc/>
+    /// <remarks>Only of a file that was opened with <see cref="LoopDeviceOptions.IsExact"/> and without a window of it.</remarks>
+    public void SetLength(long length)
+    {
+        ArgumentOutOfRangeException.ThrowIfNegative(length);
+        DeviceRange.CheckWrite(this, 0, 0);
+        if (!_isExact || _offset != 0 || _length != _fileLength)
+        {
+            throw new BlockDeviceException(BlockDeviceError.OutOfRange, $"the size of {Path} is fixed");
+        }
+
+        if (Volatile.Read(ref _failure) is { } failure)
+        {
+            throw new BlockDeviceException(failure.Error, failure.Message, failure);
+        }
+
+        if (length < _length)
+        {
+            Volatile.Write(ref _length, length); // first nobody may look there, then it goes
+            _fileLength = length;
+            _file.SetLength(length);
+        }
+        else
+        {
+            _file.SetLength(length);
+            _fileLength = length;
+            Volatile.Write(ref _length, length);
         }
     }
 

@@ -81,6 +81,9 @@ internal static unsafe partial class LibC
     internal static partial int fdatasync(int fd);
 
     [LibraryImport("libc", SetLastError = true)]
+    internal static partial int ftruncate(int fd, long length);
+
+    [LibraryImport("libc", SetLastError = true)]
     internal static partial int fallocate(int fd, int mode, long offset, long length);
 
     [LibraryImport("libc")]

@@ -120,6 +120,24 @@ internal sealed unsafe class LinuxBackingFile : BackingFile
     }
 
     /// <inheritdoc/>
+    internal override void SetLength(long length)
+    {
+        if (_isBlockDevice)
+        {
+            throw new BlockDeviceException(BlockDeviceError.OutOfRange, $"the size of {Path} is fixed: it is a block device");
+        }
+
+        while (LibC.ftruncate(_fd, length) != 0)
+        {
+            int errno = Marshal.GetLastPInvokeError();
+            if (errno != LibC.EINTR)
+            {
+                throw LinuxErrors.Transfer(errno, $"setting the size to {length} bytes", Path);
+            }
+        }
+    }
+
+    /// <inheritdoc/>
     internal override bool IsUnlinked() =>
         !_isBlockDevice && LibC.FileStatus(_fd, out LibC.StatX status) == 0 && status.LinkCount == 0;
 
