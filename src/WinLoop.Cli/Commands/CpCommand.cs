@@ -48,11 +48,10 @@ internal sealed class CpCommand
         };
         string what = $"cannot copy to {target.Text}";
         using var cancellation = new CancellationTokenSource();
-        using PosixSignalRegistration interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, context =>
-        {
-            context.Cancel = true;
-            cancellation.Cancel();
-        });
+        // Not in the middle of a file: what was begun is closed, and the image is clean.
+        using PosixSignalRegistration interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, Cancel);
+        using PosixSignalRegistration terminate = PosixSignalRegistration.Create(PosixSignal.SIGTERM, Cancel);
+        using PosixSignalRegistration hangUp = PosixSignalRegistration.Create(PosixSignal.SIGHUP, Cancel);
         var progress = new ProgressLine(isShown: !report.IsJson && !report.IsQuiet && target.Text != Standard);
         var copier = new TreeCopier(options, progress.Show, cancellation.Token);
         try
@@ -61,7 +60,7 @@ internal sealed class CpCommand
             {
                 if (places.Any(p => p.Text == Standard))
                 {
-                    CopyStream(sources, target, images, options, copier.Result, what);
+                    CopyStream(sources, target, images, options, copier.Result, what, cancellation.Token);
                 }
                 else
                 {
@@ -79,6 +78,12 @@ internal sealed class CpCommand
             progress.Dispose();
         }
         return Answer(copier.Result, report, isSilent: target.Text == Standard);
+
+        void Cancel(PosixSignalContext context)
+        {
+            context.Cancel = true;
+            cancellation.Cancel();
+        }
     }
 
     private static void CopyAll(Place[] sources, Place target, Sessions images, CopyOptions options, TreeCopier copier, string what)
@@ -129,7 +134,8 @@ internal sealed class CpCommand
         ?? throw new MountException(MountError.NotFound, $"cannot copy {source.Text}", source.InImage is null ? "no such file or directory" : "no such file or directory in the image");
 
     // stdin into a file of an image, or a file of an image to stdout.
-    private static void CopyStream(Place[] sources, Place target, Sessions images, CopyOptions options, CopyResult result, string what)
+    private static void CopyStream(Place[] sources, Place target, Sessions images, CopyOptions options, CopyResult result, string what,
+        CancellationToken cancellation)
     {
         if (sources.Length != 1)
         {
@@ -169,14 +175,32 @@ internal sealed class CpCommand
         using Stream input = Console.OpenStandardInput();
         byte[] buffer = new byte[Piece];
         long at = 0;
-        for (int count; (count = input.ReadAtLeast(buffer, buffer.Length, throwOnEndOfStream: false)) > 0; at += count)
+        for (int count; (count = Fill(input, buffer, cancellation)) > 0; at += count)
         {
             file.Write(buffer.AsSpan(0, count), at);
         }
         FileFacts now = file.Facts;
-        (uint uid, uint gid) = options.Owner ?? (now.Uid, now.Gid);
-        file.SetFacts(now with { Permissions = old?.Permissions ?? 0x1A4, Uid = uid, Gid = gid }, setOwner: options.Owner is not null);
+        if (options.Owner is { } owner)
+        {
+            file.SetOwner(owner.Uid, owner.Gid);
+        }
+        file.SetFacts(now with { Permissions = old?.Permissions ?? 0x1A4 }, keepSetId: false);
         result.AddFile(at);
+    }
+
+    // A read of a terminal or a pipe may never return; who ends the command does not wait for it.
+    private static int Fill(Stream input, byte[] buffer, CancellationToken cancellation)
+    {
+        Task<int> read = Task.Run(() => input.ReadAtLeast(buffer, buffer.Length, throwOnEndOfStream: false), CancellationToken.None);
+        try
+        {
+            read.Wait(cancellation);
+            return read.Result;
+        }
+        catch (AggregateException e) when (e.InnerException is { } inner)
+        {
+            throw inner;
+        }
     }
 
     private static int Answer(CopyResult result, Report report, bool isSilent)
@@ -267,11 +291,24 @@ internal sealed class CpCommand
             return session.Find(image.Path, followLink || image.Path[^1] == '/');
         }
 
+        // Each is closed, whatever becomes of the others; a write that failed late is an error of the copy.
         public void Dispose()
         {
+            Exception? failure = null;
             foreach (ImageSession session in _open.Values)
             {
-                session.Dispose();
+                try
+                {
+                    session.Dispose();
+                }
+                catch (Exception e)
+                {
+                    failure ??= e;
+                }
+            }
+            if (failure is not null)
+            {
+                System.Runtime.ExceptionServices.ExceptionDispatchInfo.Throw(failure);
             }
         }
     }

@@ -34,6 +34,19 @@ public abstract class FileNode : IDisposable
     /// <summary>What it is like now.</summary>
     public abstract FileFacts Facts { get; }
 
+    /// <summary>True if files have owners here that can be set.</summary>
+    public virtual bool KeepsOwners => true;
+
+    /// <summary>True if files have extended attributes here.</summary>
+    public virtual bool KeepsAttributes => true;
+
+    /// <summary>True if a file can have several names here.</summary>
+    public virtual bool KeepsHardLinks => true;
+
+    /// <summary>Equal for two names that cannot both be in this directory, although their bytes differ; null where only equal
+    /// bytes are the same name.</summary>
+    public virtual string? FoldName(ReadOnlySpan<byte> name) => null;
+
     /// <summary>The names in a directory, without "." and "..".</summary>
     public abstract IReadOnlyList<byte[]> List();
 
@@ -76,8 +89,13 @@ public abstract class FileNode : IDisposable
     /// <summary>Cuts the file, or extends it with a hole.</summary>
     public abstract void SetSize(long size);
 
-    /// <summary>Sets permissions, times and, if told, the owner.</summary>
-    public abstract void SetFacts(in FileFacts facts, bool setOwner);
+    /// <summary>Sets the owner.</summary>
+    public abstract void SetOwner(uint uid, uint gid);
+
+    /// <summary>Sets permissions and times; the last step of a copy.</summary>
+    /// <param name="facts">Where they come from.</param>
+    /// <param name="keepSetId">False: not the set-id bits, which would give the rights of somebody who did not make the file.</param>
+    public abstract void SetFacts(in FileFacts facts, bool keepSetId);
 
     /// <summary>Sets an extended attribute.</summary>
     public abstract void SetAttribute(ReadOnlySpan<byte> name, ReadOnlySpan<byte> value);

@@ -8,24 +8,27 @@ public sealed record ImagePath(string Image, string Path)
     /// <summary>Takes a text apart; false if it does not name a path in an image.</summary>
     /// <remarks>The first <c>:/</c> in front of which an existing file stands separates; if there is none, the first that
     /// is not a drive's (<c>C:/x</c>, on Windows). A colon at the end means the root.</remarks>
-    public static bool TryParse(string text, out ImagePath? path)
+    public static bool TryParse(string text, out ImagePath? path) => TryParse(text, OperatingSystem.IsWindows(), File.Exists, out path);
+
+    /// <summary>The rule itself, with what it asks the system.</summary>
+    internal static bool TryParse(string text, bool hasDrives, Func<string, bool> exists, out ImagePath? path)
     {
         path = null;
         int first = -1;
         for (int at = text.IndexOf(":/", StringComparison.Ordinal); at >= 0; at = text.IndexOf(":/", at + 1, StringComparison.Ordinal))
         {
-            if (at == 0 || IsDrive(text, at))
+            if (at == 0 || (hasDrives && IsDrive(text, at)))
             {
                 continue;
             }
             first = first < 0 ? at : first;
-            if (File.Exists(text[..at]))
+            if (exists(text[..at]))
             {
                 path = new ImagePath(text[..at], text[(at + 1)..]);
                 return true;
             }
         }
-        if (text.Length > 1 && text[^1] == ':' && !IsDrive(text, text.Length - 1) && (first < 0 || File.Exists(text[..^1])))
+        if (text.Length > 1 && text[^1] == ':' && !(hasDrives && IsDrive(text, text.Length - 1)) && (first < 0 || exists(text[..^1])))
         {
             path = new ImagePath(text[..^1], "/");
             return true;
@@ -40,5 +43,7 @@ public sealed record ImagePath(string Image, string Path)
     /// <summary>As it was written.</summary>
     public override string ToString() => $"{Image}:{Path}";
 
-    private static bool IsDrive(string text, int colon) => OperatingSystem.IsWindows() && colon == 1 && char.IsAsciiLetter(text[0]);
+    // C:, and \\?\C: of long paths.
+    private static bool IsDrive(string text, int colon) =>
+        char.IsAsciiLetter(text[Math.Max(colon - 1, 0)]) && (colon == 1 || (colon == 5 && text.StartsWith(@"\\?\", StringComparison.Ordinal)));
 }

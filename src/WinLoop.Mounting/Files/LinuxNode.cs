@@ -158,20 +158,16 @@ internal sealed class LinuxNode : FileNode
 
     public override void SetSize(long size) => RandomAccess.SetLength(Handle(HostCalls.O_RDWR), size);
 
-    public override void SetFacts(in FileFacts facts, bool setOwner)
+    public override void SetOwner(uint uid, uint gid) => Check(HostCalls.lchown(_path, uid, gid));
+
+    public override void SetFacts(in FileFacts facts, bool keepSetId)
     {
         // Last of all; what is kept for its other names keeps no descriptor.
         _handle?.Dispose();
         _handle = null;
-        bool isLink = Facts.Kind == FileKind.Symlink;
-        if (setOwner)
+        if (Facts.Kind != FileKind.Symlink)
         {
-            Check(HostCalls.lchown(_path, facts.Uid, facts.Gid));
-        }
-        if (!isLink)
-        {
-            // Without the owner a set-id bit would give somebody else's rights away.
-            Check(HostCalls.chmod(_path, setOwner ? facts.Permissions : (uint)facts.Permissions & 0x3FF));
+            Check(HostCalls.chmod(_path, keepSetId ? facts.Permissions : (uint)(facts.Permissions & ~(InodeMode.SetUid | InodeMode.SetGid))));
         }
         Check(HostCalls.utimensat(HostCalls.AtCurrentDirectory, _path,
             [facts.Accessed.Seconds, facts.Accessed.Nanoseconds, facts.Modified.Seconds, facts.Modified.Nanoseconds], HostCalls.AtNoFollow));

@@ -10,9 +10,10 @@ internal sealed class PortableNode : FileNode
     private const ushort FilePermissions = 0x1A4, DirectoryPermissions = 0x1ED, WriteBits = 0x92;
 
     private readonly FileSystemInfo _info;
+    private readonly bool _foldsCase;
     private FileStream? _stream;
 
-    private PortableNode(FileSystemInfo info) => _info = info;
+    private PortableNode(FileSystemInfo info, bool foldsCase) => (_info, _foldsCase) = (info, foldsCase);
 
     public override string Path => _info.FullName.StartsWith(@"\\?\", StringComparison.Ordinal) ? _info.FullName[4..] : _info.FullName;
 
@@ -34,11 +35,16 @@ internal sealed class PortableNode : FileNode
     }
 
     /// <summary>What a path names, links not followed; null if there is nothing.</summary>
-    public static PortableNode? Open(string path)
+    public static PortableNode? Open(string path) => Open(path, foldsCase: OperatingSystem.IsWindows());
+
+    /// <inheritdoc cref="Open(string)"/>
+    /// <param name="path">As the user wrote it.</param>
+    /// <param name="foldsCase">Names that differ in case only are the same here.</param>
+    internal static PortableNode? Open(string path, bool foldsCase)
     {
         // Beyond 260 characters, and for names like "aux", Windows wants to be told that the path is meant as it is.
         string full = System.IO.Path.GetFullPath(path);
-        full = OperatingSystem.IsWindows() && full.Length > 2 && full[1] == ':' ? @"\\?\" + full : full;
+        full = OperatingSystem.IsWindows() ? Verbatim(full) : full;
         System.IO.FileAttributes attributes;
         try
         {
@@ -48,12 +54,21 @@ internal sealed class PortableNode : FileNode
         {
             return null;
         }
-        return new PortableNode((attributes & System.IO.FileAttributes.Directory) != 0 ? new DirectoryInfo(full) : new FileInfo(full));
+        return new PortableNode((attributes & System.IO.FileAttributes.Directory) != 0 ? new DirectoryInfo(full) : new FileInfo(full), foldsCase);
     }
+
+    public override bool KeepsOwners => false;
+
+    public override bool KeepsAttributes => false;
+
+    public override bool KeepsHardLinks => false;
+
+    // Without it the second of two such names would silently take the place of the first.
+    public override string? FoldName(ReadOnlySpan<byte> name) => _foldsCase ? Decode(name).ToUpperInvariant() : null;
 
     public override IReadOnlyList<byte[]> List() => [.. ((DirectoryInfo)_info).EnumerateFileSystemInfos().Select(i => ToBytes(i.Name))];
 
-    public override FileNode? Find(ReadOnlySpan<byte> name) => Open(Child(name));
+    public override FileNode? Find(ReadOnlySpan<byte> name) => Open(Child(name), _foldsCase);
 
     public override byte[] ReadLink() => System.Text.Encoding.UTF8.GetBytes((_info.LinkTarget ?? "").Replace('\\', '/'));
 
@@ -63,17 +78,17 @@ internal sealed class PortableNode : FileNode
 
     public override IReadOnlyList<(byte[] Name, byte[] Value)> GetAttributes() => [];
 
-    public override FileNode CreateDirectory(ReadOnlySpan<byte> name) => new PortableNode(Directory.CreateDirectory(Child(name)));
+    public override FileNode CreateDirectory(ReadOnlySpan<byte> name) => new PortableNode(Directory.CreateDirectory(Child(name)), _foldsCase);
 
     public override FileNode CreateFile(ReadOnlySpan<byte> name)
     {
         string path = Child(name);
         var stream = new FileStream(path, FileMode.CreateNew, FileAccess.ReadWrite);
-        return new PortableNode(new FileInfo(path)) { _stream = stream };
+        return new PortableNode(new FileInfo(path), _foldsCase) { _stream = stream };
     }
 
     public override FileNode CreateSymlink(ReadOnlySpan<byte> name, ReadOnlySpan<byte> target) =>
-        new PortableNode(File.CreateSymbolicLink(Child(name), System.Text.Encoding.UTF8.GetString(target).Replace('/', System.IO.Path.DirectorySeparatorChar)));
+        new PortableNode(File.CreateSymbolicLink(Child(name), System.Text.Encoding.UTF8.GetString(target).Replace('/', System.IO.Path.DirectorySeparatorChar)), _foldsCase);
 
     public override FileNode CreateSpecial(ReadOnlySpan<byte> name, FileKind kind, uint device) => throw NotHere("devices, FIFOs and sockets");
 
@@ -85,7 +100,9 @@ internal sealed class PortableNode : FileNode
 
     public override void SetSize(long size) => Stream(FileAccess.ReadWrite).SetLength(size);
 
-    public override void SetFacts(in FileFacts facts, bool setOwner)
+    public override void SetOwner(uint uid, uint gid) => throw NotHere("owners of Linux");
+
+    public override void SetFacts(in FileFacts facts, bool keepSetId)
     {
         // A handle that is open would set the times again when it is closed.
         _stream?.Dispose();
@@ -115,10 +132,19 @@ internal sealed class PortableNode : FileNode
 
     private FileStream Stream(FileAccess access) => _stream ??= new FileStream(_info.FullName, FileMode.Open, access, FileShare.ReadWrite, 1);
 
-    private string Child(ReadOnlySpan<byte> name)
+    /// <summary>The form of a full path that Windows takes as it is.</summary>
+    internal static string Verbatim(string full) =>
+        full.StartsWith(@"\\?\", StringComparison.Ordinal) || full.StartsWith(@"\\.\", StringComparison.Ordinal) ? full
+        : full.StartsWith(@"\\", StringComparison.Ordinal) ? @"\\?\UNC" + full[1..]
+        : full.Length > 2 && full[1] == ':' ? @"\\?\" + full
+        : full;
+
+    private string Child(ReadOnlySpan<byte> name) => System.IO.Path.Join(_info.FullName, Decode(name));
+
+    private static string Decode(ReadOnlySpan<byte> name)
     {
         Span<char> decoded = stackalloc char[name.Length];
-        return System.IO.Path.Join(_info.FullName, decoded[..WindowsName.Decode(name, decoded)].ToString());
+        return decoded[..WindowsName.Decode(name, decoded)].ToString();
     }
 
     private byte[] ToBytes(string name)

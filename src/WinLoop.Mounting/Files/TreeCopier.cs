@@ -51,17 +51,28 @@ public sealed class TreeCopier(CopyOptions options, Action<string, long>? progre
 
     private readonly byte[] _buffer = new byte[Piece];
     private readonly Dictionary<(ulong, ulong), FileNode> _linked = [];
+    private readonly HashSet<string> _topNames = [];
+    private long _ownersLost, _attributesLost, _linksLost;
 
     /// <summary>What was done so far.</summary>
     public CopyResult Result { get; } = new();
 
     /// <summary>Copies one file or directory into a directory under a name.</summary>
     /// <exception cref="OperationCanceledException">It was cancelled; what is copied so far stays.</exception>
-    public void Copy(FileNode source, FileNode directory, ReadOnlySpan<byte> name) => CopyNode(source, directory, name.ToArray(), 0);
+    public void Copy(FileNode source, FileNode directory, ReadOnlySpan<byte> name)
+    {
+        if (!IsTaken(source, directory, name, _topNames))
+        {
+            CopyNode(source, directory, name.ToArray(), 0);
+        }
+    }
 
-    /// <summary>Ends it: gives back what was kept for hard links.</summary>
+    /// <summary>Ends it: gives back what was kept for hard links, and says what the target could not keep.</summary>
     public void Finish()
     {
+        AddLoss(_ownersLost, "the owners of {0} files, which this user or system cannot set");
+        AddLoss(_attributesLost, "the extended attributes of {0} files, which this system does not have");
+        AddLoss(_linksLost, "the hard links of {0} names, which became files of their own");
         foreach (FileNode node in _linked.Values)
         {
             node.Dispose();
@@ -97,7 +108,7 @@ public sealed class TreeCopier(CopyOptions options, Action<string, long>? progre
             }
             CopyFile(source, facts, directory, name, what);
         }
-        catch (Exception e) when (e is MountException or IOException or UnauthorizedAccessException or Ext4.Ext4CorruptException or Storage.BlockDeviceException)
+        catch (Exception e) when (IsExpected(e))
         {
             Result.Failed.Add(Failures.Explain(e, what));
         }
@@ -126,18 +137,51 @@ public sealed class TreeCopier(CopyOptions options, Action<string, long>? progre
             {
                 throw new MountException(MountError.Usage, what, "it would be copied into itself");
             }
+            var names = new HashSet<string>();
             foreach (byte[] child in source.List())
             {
-                using FileNode? node = source.Find(child);
-                if (node is not null)
-                {
-                    CopyNode(node, target, child, depth + 1);
-                }
+                CopyChild(source, target, child, names, depth + 1);
             }
             // Last: what is made in it changes its times, and its mode may forbid it.
             Finish(source, facts, target);
         }
     }
+
+    // A name that cannot be looked up, as only a damaged directory has it, does not keep the others.
+    private void CopyChild(FileNode source, FileNode target, byte[] name, HashSet<string> names, int depth)
+    {
+        FileNode? node;
+        try
+        {
+            node = source.Find(name);
+        }
+        catch (Exception e) when (IsExpected(e))
+        {
+            Result.Failed.Add(Failures.Explain(e, $"cannot copy {source.Path}/{Encoding.UTF8.GetString(name)}"));
+            return;
+        }
+        using (node)
+        {
+            if (node is not null && !IsTaken(node, target, name, names))
+            {
+                CopyNode(node, target, name, depth);
+            }
+        }
+    }
+
+    private bool IsTaken(FileNode source, FileNode directory, ReadOnlySpan<byte> name, HashSet<string> names)
+    {
+        if (directory.FoldName(name) is not { } key || names.Add($"{directory.Path}/{key}"))
+        {
+            return false;
+        }
+        Result.Failed.Add(new MountException(MountError.Failed, $"cannot copy {source.Path}",
+            "a name that differs in case only was copied to there already", "Copy it by itself, under another name or to another folder."));
+        return true;
+    }
+
+    private static bool IsExpected(Exception e) =>
+        e is MountException or IOException or UnauthorizedAccessException or Ext4.Ext4CorruptException or Storage.BlockDeviceException;
 
     private void CopyFile(FileNode source, in FileFacts facts, FileNode directory, byte[] name, string what)
     {
@@ -159,10 +203,20 @@ public sealed class TreeCopier(CopyOptions options, Action<string, long>? progre
                     throw new MountException(MountError.Usage, what, "source and target are the same file");
                 }
             }
+            if (facts.Kind == FileKind.Regular)
+            {
+                // What cannot be read must not cost the file that is there.
+                _ = source.Read(_buffer.AsSpan(0, 1), 0);
+            }
             // A new file, so that neither a link is written through nor the other names of the old one change.
             directory.Remove(name);
         }
         bool isLinked = options.IsArchive && facts.Links > 1;
+        if (isLinked && !directory.KeepsHardLinks)
+        {
+            _linksLost++;
+            isLinked = false;
+        }
         if (isLinked && _linked.TryGetValue(facts.Identity, out FileNode? first))
         {
             directory.CreateLink(name, first);
@@ -221,27 +275,72 @@ public sealed class TreeCopier(CopyOptions options, Action<string, long>? progre
         target.SetSize(size);
     }
 
+    // The owner first, because a change of it clears capabilities and set-id bits; the mode after the attributes, because it may
+    // forbid to set them; the times last.
     private void Finish(FileNode source, FileFacts facts, FileNode target)
     {
+        bool hasOwner = SetOwner(facts, target);
         if (options.IsArchive)
         {
-            foreach ((byte[] name, byte[] value) in source.GetAttributes())
+            CopyAttributes(source, target);
+        }
+        target.SetFacts(facts, keepSetId: hasOwner);
+    }
+
+    // Who may not give files away keeps them: the copy is worth having all the same.
+    private bool SetOwner(in FileFacts facts, FileNode target)
+    {
+        if (options.Owner is { } given)
+        {
+            target.SetOwner(given.Uid, given.Gid);
+            return true;
+        }
+        if (!options.IsArchive)
+        {
+            return false;
+        }
+        try
+        {
+            if (target.KeepsOwners)
             {
-                try
-                {
-                    target.SetAttribute(name, value);
-                }
-                catch (Exception e) when (e is MountException or IOException)
-                {
-                    Result.Skipped.Add($"{target.Path}: attribute {Encoding.UTF8.GetString(name)}: {Failures.Explain(e, "cannot set it").Message}");
-                }
+                target.SetOwner(facts.Uid, facts.Gid);
+                return true;
             }
         }
-        if (options.Owner is { } owner)
+        catch (MountException e) when (e.Error == MountError.Denied)
         {
-            facts = facts with { Uid = owner.Uid, Gid = owner.Gid };
         }
-        target.SetFacts(facts, setOwner: options.IsArchive || options.Owner is not null);
+        _ownersLost++;
+        return false;
+    }
+
+    private void CopyAttributes(FileNode source, FileNode target)
+    {
+        IReadOnlyList<(byte[] Name, byte[] Value)> attributes = source.GetAttributes();
+        if (attributes.Count > 0 && !target.KeepsAttributes)
+        {
+            _attributesLost++;
+            return;
+        }
+        foreach ((byte[] name, byte[] value) in attributes)
+        {
+            try
+            {
+                target.SetAttribute(name, value);
+            }
+            catch (Exception e) when (e is MountException or IOException)
+            {
+                Result.Skipped.Add($"{target.Path}: attribute {Encoding.UTF8.GetString(name)}: {Failures.Explain(e, "cannot set it").Message}");
+            }
+        }
+    }
+
+    private void AddLoss(long count, string sentence)
+    {
+        if (count > 0)
+        {
+            Result.Skipped.Add(string.Format(System.Globalization.CultureInfo.InvariantCulture, sentence, count));
+        }
     }
 
     private static bool IsSame(FileNode source, FileNode target) =>

@@ -202,11 +202,11 @@ internal sealed class VolumeNode : FileNode
 
     public override void SetSize(long size) => _volume.SetAttributes(Inode, new AttributeChanges { Size = size }, Caller.Root);
 
-    public override void SetFacts(in FileFacts facts, bool setOwner) => _volume.SetAttributes(Inode, new AttributeChanges
+    public override void SetOwner(uint uid, uint gid) => _volume.SetAttributes(Inode, new AttributeChanges { Uid = uid, Gid = gid }, Caller.Root);
+
+    public override void SetFacts(in FileFacts facts, bool keepSetId) => _volume.SetAttributes(Inode, new AttributeChanges
     {
-        Mode = Inode.IsSymlink ? null : facts.Permissions,
-        Uid = setOwner ? facts.Uid : null,
-        Gid = setOwner ? facts.Gid : null,
+        Mode = Inode.IsSymlink ? null : keepSetId ? facts.Permissions : (ushort)(facts.Permissions & ~(InodeMode.SetUid | InodeMode.SetGid)),
         AccessTime = facts.Accessed,
         ModifyTime = facts.Modified,
     }, Caller.Root);
