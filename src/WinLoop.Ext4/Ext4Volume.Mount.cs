@@ -131,7 +131,8 @@ public sealed partial class Ext4Volume
             RefreshFreeCounts();
             Superblock.Incompat &= ~IncompatFeatures.Recover;
         }
-        if (isRecovered || isRebuilt)
+        bool clearsMark = ClearEmptyOrphanMark();
+        if (isRecovered || isRebuilt || clearsMark)
         {
             WriteSuperblockNow();
         }
@@ -148,6 +149,23 @@ public sealed partial class Ext4Volume
                     $"freed {freed} and truncated {truncated} orphan inodes";
             }
         }
+    }
+
+    // After a crash the superblock says that the orphan file may hold something. With nothing in it there is nothing to
+    // do, so no unmount would take the mark back.
+    private bool ClearEmptyOrphanMark()
+    {
+        if (!Orphans.HasFile || !Superblock.Has(RoCompatFeatures.OrphanPresent))
+        {
+            return false;
+        }
+        Orphans.OpenFile();
+        if (!Orphans.IsFileEmpty())
+        {
+            return false;
+        }
+        Superblock.RoCompat &= ~RoCompatFeatures.OrphanPresent;
+        return true;
     }
 
     /// <summary>Called before the first change: from here on the disk says that the volume is in use.</summary>
