@@ -34,6 +34,7 @@ internal sealed class CreateCommand
         {
             _image, _size, _label, _uuid, _blockSize, _inodeSize, _bytesPerInode, _reserved, _noJournal, _journalSize, _owner, _force,
         };
+        _blockSize.CompletionSources.Add("1024", "2048", "4096");
         command.Action = new CommandTree.CommandAction(Run);
         return command;
     }

@@ -56,6 +56,7 @@ internal sealed class MountCommand
         {
             _image, _directory, _readOnly, _options, _foreground, _partition, _offset, _sizeLimit, _open, _log, _logLevel, _logMaxSize, _logFiles, _serve,
         };
+        _logLevel.CompletionSources.Add("error", "warning", "information", "debug", "trace");
         if (OperatingSystem.IsWindows())
         {
             _windows.AddTo(command);

@@ -32,6 +32,8 @@ internal sealed class WindowsMountArguments
 
     internal void AddTo(Command command)
     {
+        _acl.CompletionSources.Add("owner", "posix", "everyone");
+        _cache.CompletionSources.Add("safe", "fast");
         foreach (Option option in new Option[] { _caseSensitive, _acl, _uid, _gid, _umask, _fileSystemName, _cache, _hideDotFiles, _label })
         {
             command.Options.Add(option);
