@@ -148,8 +148,12 @@ internal sealed class CpCommand
             CatCommand.WriteTo(node, output, $"cannot copy {sources[0].Text}");
             return;
         }
+        if (!target.HasName || target.Text[^1] == '/')
+        {
+            throw new MountException(MountError.Usage, what, "it is a directory", "Name the file: stdin has no name.");
+        }
         using FileNode? parent = images.Find(target.Parent, followLink: true);
-        if (!target.HasName || parent is null || parent.Facts.Kind != FileKind.Directory)
+        if ( parent is null || parent.Facts.Kind != FileKind.Directory)
         {
             throw new MountException(MountError.NotFound, what, $"there is no directory {target.Parent.Text}", "Make it first.");
         }
