@@ -183,4 +183,39 @@ public sealed class FileCommandTests : IDisposable
         WinLoopProgram.Fail(6, "mounted on", "ls", image + ":/");
         WinLoopProgram.Succeed("unmount", _work["d"]);
     }
+
+    [Fact]
+    public void Partitions_and_offsets()
+    {
+        Shell.Require("sfdisk");
+        string disk = _work["disk.img"], small = _work.MakeImage("small.ext4", "16M");
+        Shell.Script($"truncate -s 64M {disk}; printf 'start=2048,size=32768\nstart=40960,size=32768\n' | sfdisk -q {disk}; for at in 1 20; do dd if={small} of={disk} bs=1M seek=$at conv=notrunc status=none; done");
+        File.WriteAllText(_work["file"], "second");
+        WinLoopProgram.Fail(2, "partition", "ls", disk + ":/");
+        WinLoopProgram.Succeed("cp", "-p", "2", _work["file"], disk + ":/file");
+        Assert.Equal("lost+found\n", WinLoopProgram.Succeed("ls", "-p", "1", disk + ":/"));
+        Assert.Equal("second", WinLoopProgram.Succeed("cat", "--partition", "2", disk + ":/file"));
+        Assert.Equal("second", WinLoopProgram.Succeed("cat", "--offset", "20M", "--sizelimit", "16M", disk + ":/file"));
+        WinLoopProgram.Fail(3, "partition", "ls", "-p", "3", disk + ":/");
+        Shell.Script($"dd if={disk} of={_work["cut"]} bs=1M skip=20 count=16 status=none");
+        Workspace.AssertClean(_work["cut"]);
+        Assert.Equal(Workspace.HashOf(small), Shell.Script($"dd if={disk} bs=1M skip=1 count=16 status=none | sha256sum").Split(' ')[0].ToUpperInvariant());
+    }
+
+    [Fact]
+    public void Progress_is_shown_on_a_terminal_only()
+    {
+        Shell.Require("script");
+        string image = _work.MakeImage(size: "256M"), large = _work["large"];
+        Shell.Script($"head -c 150000000 /dev/urandom > {large}");
+        Shell.Result shown = Shell.Run("script", ["-qec", $"{WinLoopProgram.Path} cp {large} {image}:/a", "/dev/null"]);
+        Assert.Equal(0, shown.ExitCode);
+        Assert.Contains("B  " + large, shown.Output, StringComparison.Ordinal);
+        Shell.Result piped = WinLoopProgram.Run("cp", "-n", large, image + ":/a");
+        Assert.Equal("", piped.Output);
+        Shell.Result quiet = Shell.Run("script", ["-qec", $"{WinLoopProgram.Path} cp -q {image}:/a {_work["out"]}", "/dev/null"]);
+        Assert.Equal(0, quiet.ExitCode);
+        Assert.DoesNotContain(image, quiet.Output, StringComparison.Ordinal);
+        Assert.Equal(Workspace.HashOf(large), Workspace.HashOf(_work["out"]));
+    }
 }
