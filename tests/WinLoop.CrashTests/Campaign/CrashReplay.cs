@@ -29,7 +29,7 @@ internal static class CrashReplay
             }
         }
         text.AppendLine("To see it again:");
-        text.AppendLine(CultureInfo.InvariantCulture, $"  {Variable}={path} tests/WinLoop.CrashTests/bin/Release/net10.0/WinLoop.CrashTests -class WinLoop.CrashTests.ReplayTests");
+        text.AppendLine(CultureInfo.InvariantCulture, $"  {Variable}={path} tests/WinLoop.CrashTests/bin/Release/net10.0/WinLoop.CrashTests -class WinLoop.CrashTests.ReplayTests -explicit on");
         return text.ToString();
     }
 

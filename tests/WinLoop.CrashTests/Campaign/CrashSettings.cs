@@ -11,11 +11,14 @@ internal sealed record CrashSettings
     /// <summary>WINLOOP_CRASH_HOURS: goes on with new seeds for so long after the standard workloads.</summary>
     public double Hours { get; init; }
 
+    /// <summary>WINLOOP_CRASH_FULL=1: every sequence of one deed on every image, and every pair on two.</summary>
+    public bool IsFull { get; init; }
+
     /// <summary>WINLOOP_CRASH_WORKLOADS: at most so many workloads; for a quick look.</summary>
     public int Workloads { get; init; } = int.MaxValue;
 
     /// <summary>WINLOOP_CRASH_STATES: at most about so many states of one workload.</summary>
-    public int StatesPerWorkload { get; init; } = 1500;
+    public int StatesPerWorkload { get; init; } = 300;
 
     /// <summary>WINLOOP_CRASH_FSCK: e2fsck judges one state in so many; 0 for none.</summary>
     public int FsckEvery { get; init; } = 10;
@@ -38,6 +41,7 @@ internal sealed record CrashSettings
         return new CrashSettings
         {
             Seed = Int("SEED", d.Seed),
+            IsFull = Text("FULL") == "1",
             Hours = double.Parse(Text("HOURS") ?? "0", CultureInfo.InvariantCulture),
             Workloads = Int("WORKLOADS", d.Workloads),
             StatesPerWorkload = Int("STATES", d.StatesPerWorkload),

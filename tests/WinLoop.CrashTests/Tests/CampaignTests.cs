@@ -18,7 +18,7 @@ public sealed class CampaignTests(ITestOutputHelper output)
         var statistics = new CrashStatistics();
         var watch = Stopwatch.StartNew();
         var campaign = new Campaign(settings, statistics, useKernel: true);
-        CrashFailure? failure = campaign.Run(Catalog.Standard(settings.Seed));
+        CrashFailure? failure = campaign.Run(settings.IsFull ? Catalog.Full(settings.Seed) : Catalog.Standard(settings.Seed));
         TimeSpan standard = watch.Elapsed;
         if (failure is null && settings.Hours > 0)
         {
@@ -30,7 +30,7 @@ public sealed class CampaignTests(ITestOutputHelper output)
             CrashFailure smallest = new Shrinker(null, TimeSpan.FromSeconds(60)).Shrink(failure);
             Assert.Fail(CrashReplay.Report(smallest) + "\nBefore it was shrunk:\n" + CrashReplay.Report(failure));
         }
-        if (settings == new CrashSettings { Seed = settings.Seed, Threads = settings.Threads, Hours = settings.Hours })
+        if (settings == new CrashSettings { Seed = settings.Seed, Threads = settings.Threads, Hours = settings.Hours, IsFull = settings.IsFull })
         {
             AssertReach(statistics);
         }

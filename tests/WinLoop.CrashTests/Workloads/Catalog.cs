@@ -4,9 +4,19 @@ namespace WinLoop.CrashTests;
 /// the engine each. The same seed gives the same workloads in the same order.</summary>
 internal static class Catalog
 {
-    /// <summary>What every run judges.</summary>
+    // Of the feature sets those that differ most; on the others a run that is not full samples.
+    private static readonly string[] s_whole = ["1k", "4k-orphanfile"];
+    private const int SinglesSampled = 12;
+
+    /// <summary>What every run judges: the families, short sequences (all of one deed on two images, one in twelve on the
+    /// others), and samples of longer ones.</summary>
     public static IEnumerable<CrashWorkload> Standard(int seed) =>
-        Specials(seed).Concat(Singles(seed)).Concat(Sampled(seed, pairs: 60, triples: 12, randoms: 3));
+        Specials(seed).Concat(Singles(seed).Where((w, i) => s_whole.Contains(w.Image) || (i + seed) % SinglesSampled == 0))
+            .Concat(Sampled(seed, pairs: 14, triples: 5, randoms: 2));
+
+    /// <summary>All sequences of one deed on every image, and every pair on two images.</summary>
+    public static IEnumerable<CrashWorkload> Full(int seed) => Specials(seed).Concat(Singles(seed)).Concat(Pairs(seed))
+        .Concat(Sampled(seed, pairs: 60, triples: 12, randoms: 3));
 
     /// <summary>What a long run goes on with: more of everything that is sampled, for ever.</summary>
     public static IEnumerable<CrashWorkload> Endless(int seed)
@@ -27,6 +37,13 @@ internal static class Catalog
         from deed in Vocabulary.Deeds
         from persistence in Vocabulary.Persistences
         select new CrashWorkload("one", image.Name, seed, [], [.. Vocabulary.Lines(deed, persistence, 11)]);
+
+    private static IEnumerable<CrashWorkload> Pairs(int seed) =>
+        from image in s_whole
+        from first in Vocabulary.Deeds
+        from second in Vocabulary.Deeds
+        from persistence in Vocabulary.Persistences
+        select new CrashWorkload("two", image, seed, [], [.. Vocabulary.Lines(first, "none", 21), .. Vocabulary.Lines(second, persistence, 22)]);
 
     private static IEnumerable<CrashWorkload> Sampled(int seed, int pairs, int triples, int randoms)
     {

@@ -40,15 +40,35 @@ internal sealed class EngineDriver(Ext4Volume volume) : IDisposable
     }
 
     public void CreateTemporary(string directory, string handle) =>
-        OnInode(directory, d => _held.Add(handle, volume.CreateTemporary(d, 0x1A4, Caller.Root)));
+        OnInode(directory, d =>
+        {
+            RequireFree(handle);
+            _held.Add(handle, volume.CreateTemporary(d, 0x1A4, Caller.Root));
+        });
 
-    public void Hold(string path, string handle) => _held.Add(handle, Open(path));
+    public void Hold(string path, string handle)
+    {
+        RequireFree(handle);
+        _held.Add(handle, Open(path));
+    }
 
     public void Close(string handle)
     {
-        _held.Remove(handle, out Inode? inode);
-        volume.OnLastClose(inode!);
-        volume.Release(inode!);
+        if (!_held.Remove(handle, out Inode? inode))
+        {
+            throw new Ext4Exception(Errno.ENOENT); // what should have been opened was not there
+        }
+        volume.OnLastClose(inode);
+        volume.Release(inode);
+    }
+
+    // Two deeds of one sequence may use the same name.
+    private void RequireFree(string handle)
+    {
+        if (_held.ContainsKey(handle))
+        {
+            throw new Ext4Exception(Errno.EEXIST);
+        }
     }
 
     public void Link(string from, string to) => OnInode(from, inode => OnParent(to, (d, n) =>

@@ -106,7 +106,14 @@ internal static class Operations
                 driver.OnInode(t[1], f => volume.Allocate(f, ModeOf(t[0]), Int(t[2]), Int(t[3]), Caller.Root));
                 break;
             case "setxattr":
-                driver.OnInode(t[1], f => volume.SetExtendedAttribute(f, EngineDriver.Bytes(t[2]), Content.Of(Int(t[4]), Int(t[3])), AttributeSetMode.CreateOrReplace));
+                driver.OnInode(t[1], f =>
+                {
+                    if (!f.IsRegular && !f.IsDirectory)
+                    {
+                        throw new Ext4Exception(Errno.EPERM); // the VFS allows user attributes on files and directories only
+                    }
+                    volume.SetExtendedAttribute(f, EngineDriver.Bytes(t[2]), Content.Of(Int(t[4]), Int(t[3])), AttributeSetMode.CreateOrReplace);
+                });
                 break;
             case "rmxattr":
                 driver.OnInode(t[1], f => volume.RemoveExtendedAttribute(f, EngineDriver.Bytes(t[2])));
