@@ -100,6 +100,26 @@ public sealed class CompletionTests : IDisposable
         Assert.DoesNotContain("  complete ", WinLoopProgram.Succeed("--help"), StringComparison.Ordinal);
     }
 
+    // The NuGet tool "PowerShell" or any other pwsh in PATH.
+    [Fact]
+    public void A_real_PowerShell_completes()
+    {
+        Shell.Require("pwsh");
+        _work.MakeImage("pi.img");
+        string[] lines = ["winloop mo", "winloop mount --re", "winloop mount --log-level w", "winloop completion ", "winloop ls pi.img:/", "winloop cat pi.img:/lo"];
+        File.WriteAllText(_work["t.ps1"], $$"""
+            $env:PATH = '{{Path.GetDirectoryName(WinLoopProgram.Path)}}:' + $env:PATH
+            Set-Location '{{_work.Folder}}'
+            winloop completion powershell | Out-String | Invoke-Expression
+            foreach ($line in @({{string.Join(", ", lines.Select(l => $"'{l}'"))}})) {
+                ([System.Management.Automation.CommandCompletion]::CompleteInput($line, $line.Length, $null)).CompletionMatches.CompletionText -join ' '
+            }
+            """);
+        Shell.Result result = Shell.Run("pwsh", ["-NoProfile", "-File", _work["t.ps1"]]);
+        Assert.Equal("", result.Error);
+        Assert.Equal(["mount", "--read-only", "warning", "bash powershell", "pi.img:/lost+found/", "pi.img:/lost+found/"], result.Output.TrimEnd('\n').Split('\n'));
+    }
+
     [Fact]
     public void An_interactive_bash_completes()
     {
