@@ -41,6 +41,13 @@ public sealed class FuseHost : IMountHost
     /// <summary>Absolute path of the mount point.</summary>
     public string MountPoint { get; }
 
+    /// <inheritdoc/>
+    public RequestTrace? Trace
+    {
+        get => _server.Queue.Trace;
+        set => _server.Queue.Trace = value;
+    }
+
     /// <summary>The figures of the mount's request queue, one operation per FUSE opcode.</summary>
     public QueueStatistics GetStatistics() => _server.Queue.GetStatistics();
 

@@ -20,6 +20,9 @@ public interface IMountHost : IDisposable
     /// <summary>The figures of the mount's request queue, one operation per kind of request.</summary>
     QueueStatistics GetStatistics();
 
+    /// <summary>Tells of every request at its end; null ends that.</summary>
+    RequestTrace? Trace { get; set; }
+
     /// <summary>Blocks until the mount is undone and the volume is disposed: everything is on the device then.</summary>
     /// <returns>False if the volume could not be closed cleanly (<see cref="Failure"/> tells why).</returns>
     bool WaitForUnmount();

@@ -1,10 +1,12 @@
 using System.CommandLine;
 using System.Text.Json;
+using Microsoft.Extensions.Logging;
 using WinLoop.Cli.Output;
 using WinLoop.Cli.Serving;
 using WinLoop.Mounting;
-using WinLoop.Mounting.Linux;
+using WinLoop.Mounting.Logging;
 using WinLoop.Mounting.Registry;
+using WinLoop.Mounting.Settings;
 
 namespace WinLoop.Cli.Commands;
 
@@ -31,7 +33,18 @@ internal sealed class MountCommand
     private readonly Option<int?> _partition = new("--partition", "-p") { Description = "Number of the partition; the only one with ext is found by itself.", HelpName = "N" };
     private readonly Option<string?> _offset = new("--offset") { Description = "Where the volume starts in the image, in bytes or with K, M, G, T.", HelpName = "N" };
     private readonly Option<string?> _sizeLimit = new("--sizelimit") { Description = "How much of the image is used, in bytes or with K, M, G, T.", HelpName = "N" };
+    private readonly Option<bool> _open = new("--open") { Description = "Open the mounted directory in a window." };
+    private readonly Option<string?> _log = new("--log") { Description = "Append to this log file what the mount has to say.", HelpName = "FILE" };
+    private readonly Option<string?> _logLevel = new("--log-level")
+    {
+        Description = $"How much the log tells: {LogLevelName.All}; information without it. With --verbose it is trace: every request.",
+        HelpName = "LEVEL",
+    };
     private readonly WindowsMountArguments _windows = new();
+    private UserSettings _settings = UserSettings.None;
+    // Only settings say these.
+    private readonly Option<string?> _logMaxSize = new("--log-max-size") { Hidden = true };
+    private readonly Option<int?> _logFiles = new("--log-files") { Hidden = true };
     // From the process in front to the one in the background.
     private readonly Option<string?> _serve = new("--serve") { Hidden = true };
 
@@ -41,8 +54,9 @@ internal sealed class MountCommand
     {
         var command = new Command("mount", "Mounts an image; prints the directory.")
         {
-            _image, _directory, _readOnly, _options, _foreground, _partition, _offset, _sizeLimit, _serve,
+            _image, _directory, _readOnly, _options, _foreground, _partition, _offset, _sizeLimit, _open, _log, _logLevel, _logMaxSize, _logFiles, _serve,
         };
+        _logLevel.CompletionSources.Add("error", "warning", "information", "debug", "trace");
         if (OperatingSystem.IsWindows())
         {
             _windows.AddTo(command);
@@ -65,14 +79,25 @@ internal sealed class MountCommand
             return BackgroundServer.Run(id, () => Parse(parsed, []));
         }
         var notes = new List<string>();
+        _settings = SettingsReader.Read(notes);
         MountRequest request = Parse(parsed, notes);
         notes.ForEach(report.Note);
-        return parsed.GetValue(_foreground) ? ForegroundServer.Run(request, report) : MountInBackground(parsed, request, report);
+        Action<string> opener = parsed.GetResult(_open) is { Implicit: false } ? parsed.GetValue(_open) ? Open : _ => { }
+            : _settings.Open == true ? Open : _ => { };
+        return parsed.GetValue(_foreground) ? ForegroundServer.Run(request, report, opener) : MountInBackground(parsed, request, report, opener);
+
+        void Open(string directory)
+        {
+            if (DirectoryWindow.Open(directory) is { } why)
+            {
+                report.Note(Printable.Text($"No window was opened: {why}."));
+            }
+        }
     }
 
     private MountRequest Parse(ParseResult parsed, List<string> notes)
     {
-        var list = new List<string>(parsed.GetValue(_options) ?? []);
+        List<string> list = [.. Lists(parsed)];
         if (parsed.GetValue(_readOnly))
         {
             list.Add("ro");
@@ -102,15 +127,40 @@ internal sealed class MountCommand
             Directory = parsed.GetValue(_directory) is not { } directory ? null : OperatingSystem.IsWindows() ? directory : Path.GetFullPath(directory),
             Partition = partition,
             Options = options,
-            Windows = _windows.Parse(parsed),
+            Windows = _windows.Parse(parsed, _settings),
+            Log = ParseLog(parsed),
         };
     }
 
-    private int MountInBackground(ParseResult parsed, MountRequest request, Report report)
+    // The settings come first: a later option overrides an earlier one.
+    private IEnumerable<string> Lists(ParseResult parsed) =>
+        [.. _settings.ReadOnly == true ? ["ro"] : (string[])[], .. _settings.Options is { Length: > 0 } set ? [set] : (string[])[], .. parsed.GetValue(_options) ?? []];
+
+    private LogOptions ParseLog(ParseResult parsed)
+    {
+        var defaults = new LogOptions();
+        LogLevel level = _settings.LogLevel ?? defaults.Level;
+        if (parsed.GetValue(_logLevel) is { } word && !LogLevelName.TryParse(word, out level))
+        {
+            throw new MountException(MountError.Usage, "mount", $"'{word}' is not a value of --log-level", $"It takes {LogLevelName.All}.");
+        }
+        string? file = parsed.GetValue(_log);
+        return new LogOptions
+        {
+            File = file is null ? _settings.LogFile : file.Length > 0 ? Path.GetFullPath(file) : null,
+            Level = parsed.GetValue(CommandTree.Verbose) ? LogLevel.Trace : level,
+            MaxSize = Size(parsed.GetValue(_logMaxSize)) ?? _settings.LogMaxSize ?? defaults.MaxSize,
+            Files = parsed.GetValue(_logFiles) ?? _settings.LogFiles ?? defaults.Files,
+        };
+
+        static long? Size(string? text) => text is not null && ByteSize.TryParse(text, out long size) ? size : null;
+    }
+
+    private int MountInBackground(ParseResult parsed, MountRequest request, Report report, Action<string> opener)
     {
         MountRegistry registry = MountRegistry.Open();
         string id = MountRegistry.NewId();
-        List<string> arguments = ["mount", "--foreground", "--serve", id, .. Repeat(parsed), "--", request.Image];
+        List<string> arguments = ["mount", "--foreground", "--serve", id, .. Repeat(parsed, request), "--", request.Image];
         if (request.Directory != null)
         {
             arguments.Add(request.Directory);
@@ -134,6 +184,7 @@ internal sealed class MountCommand
             return report.Fail((MountError)error.ExitCode, error.Message, error.Hint);
         }
         MountAnswerWriter.Write(message.Mount!, report);
+        opener(message.Mount!.Directory);
         return 0;
     }
 
@@ -148,10 +199,10 @@ internal sealed class MountCommand
         return (ready.Length == 0 ? Spawn.DescribeEnd(pid) : "", ready);
     }
 
-    // The options as they were given; sizes and lists were found right already.
-    private IEnumerable<string> Repeat(ParseResult parsed)
+    // The options that hold, those of the settings too, which are not read again; sizes and lists were found right already.
+    private IEnumerable<string> Repeat(ParseResult parsed, MountRequest request)
     {
-        foreach (string list in parsed.GetValue(_options) ?? [])
+        foreach (string list in Lists(parsed))
         {
             yield return "-o";
             yield return list;
@@ -173,7 +224,18 @@ internal sealed class MountCommand
             yield return "-p";
             yield return partition.ToString(System.Globalization.CultureInfo.InvariantCulture);
         }
-        foreach (string word in OperatingSystem.IsWindows() ? _windows.Repeat(parsed) : [])
+        if (request.Log.File is { } log)
+        {
+            yield return "--log";
+            yield return log;
+            yield return "--log-level";
+            yield return LogLevelName.Of(request.Log.Level);
+            yield return "--log-max-size";
+            yield return request.Log.MaxSize.ToString(System.Globalization.CultureInfo.InvariantCulture);
+            yield return "--log-files";
+            yield return request.Log.Files.ToString(System.Globalization.CultureInfo.InvariantCulture);
+        }
+        foreach (string word in OperatingSystem.IsWindows() ? _windows.Repeat(parsed, _settings) : [])
         {
             yield return word;
         }

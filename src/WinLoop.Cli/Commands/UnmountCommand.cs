@@ -73,6 +73,10 @@ internal static class UnmountCommand
     {
         MountRecord record = mount.Record;
         string what = $"cannot unmount {target}";
+        if (OperatingSystem.IsLinux() && !CurrentUser.IsRoot && record.Owner != CurrentUser.Uid)
+        {
+            throw new MountException(MountError.Denied, what, "it is another user's mount", "Run it as that user, or as root.");
+        }
         if (mount.State == MountState.Mounted)
         {
             Detach(record, force, what);

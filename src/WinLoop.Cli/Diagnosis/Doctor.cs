@@ -1,6 +1,7 @@
 using System.Runtime.InteropServices;
 using WinLoop.Mounting;
 using WinLoop.Mounting.Registry;
+using WinLoop.Mounting.Settings;
 
 namespace WinLoop.Cli.Diagnosis;
 
@@ -33,9 +34,27 @@ internal static class Doctor
             new("system", ItemState.Fine, $"{RuntimeInformation.OSDescription}, {RuntimeInformation.ProcessArchitecture}, .NET {Environment.Version}"),
         };
         items.AddRange(OperatingSystem.IsWindows() ? WindowsItems.Examine() : LinuxItems.Examine());
+        items.Add(Settings());
         items.Add(Registry());
         items.Add(Mounts());
         return items;
+    }
+
+    private static CheckedItem Settings()
+    {
+        var notes = new List<string>();
+        try
+        {
+            _ = SettingsReader.Read(notes);
+        }
+        catch (MountException e)
+        {
+            return new CheckedItem("settings", ItemState.Broken, e.Message, e.Hint);
+        }
+        string[] files = [.. new[] { SettingsFile.OfMachine, SettingsFile.OfUser }.OfType<string>().Where(File.Exists)];
+        return notes.Count > 0
+            ? new CheckedItem("settings", ItemState.Odd, notes[0].TrimEnd('.'), "Use a file of your own, or start a shell of that user.")
+            : new CheckedItem("settings", ItemState.Fine, files.Length == 0 ? "no file" : string.Join(", ", files));
     }
 
     private static CheckedItem Registry()

@@ -78,7 +78,7 @@ internal static class ExplorerProgram
             return 0;
         }
         using var answer = new StringWriter();
-        int code = Command(answer, isReadOnly ? ["mount", "--read-only", "--", image] : ["mount", "--", image]);
+        int code = Command(answer, isReadOnly ? ["mount", "--open=false", "--read-only", "--", image] : ["mount", "--open=false", "--", image]);
         if (code == 0)
         {
             string drive = answer.ToString().Trim() + '\\';

@@ -29,7 +29,7 @@ public sealed class MountRegistry
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            throw new MountException(MountError.Failed, $"cannot make {folder}", e.Message,
+            throw new MountException(e is UnauthorizedAccessException ? MountError.Denied : MountError.Failed, $"cannot make {folder}", e.Message.TrimEnd('.'),
                 "Set XDG_RUNTIME_DIR to a folder that you can write to.", e);
         }
         return new MountRegistry(folder);

@@ -62,6 +62,13 @@ public abstract class WindowsHost : IMountHost
     /// <summary>Why the volume could not be closed cleanly; null if it was, or is not closed yet.</summary>
     public Exception? Failure { get; private set; }
 
+    /// <inheritdoc/>
+    public RequestTrace? Trace
+    {
+        get => Session.Queue.Trace;
+        set => Session.Queue.Trace = value;
+    }
+
     /// <summary>The figures of the mount's request queue, one operation per callback.</summary>
     public QueueStatistics GetStatistics() => Session.Queue.GetStatistics();
 
