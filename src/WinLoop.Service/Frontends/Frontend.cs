@@ -1,6 +1,6 @@
 using WinLoop.Mounting;
 
-namespace WinLoop.Cli.Serving;
+namespace WinLoop.Service.Frontends;
 
 /// <summary>What mounts depend on that is each system's own: FUSE on Linux, WinFsp on Windows.</summary>
 internal abstract class Frontend

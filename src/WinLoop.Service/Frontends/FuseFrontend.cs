@@ -2,7 +2,7 @@ using WinLoop.Fuse;
 using WinLoop.Mounting;
 using WinLoop.Mounting.Linux;
 
-namespace WinLoop.Cli.Serving;
+namespace WinLoop.Service.Frontends;
 
 /// <summary>Mounts through FUSE.</summary>
 internal sealed class FuseFrontend : Frontend

@@ -4,7 +4,7 @@ using WinLoop.Mounting.Windows;
 using WinLoop.WinFsp.Binding;
 using WinLoop.WinFsp.Hosting;
 
-namespace WinLoop.Cli.Serving;
+namespace WinLoop.Service.Frontends;
 
 /// <summary>Mounts through WinFsp.</summary>
 [SupportedOSPlatform("windows")]
