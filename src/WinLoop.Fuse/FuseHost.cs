@@ -3,6 +3,7 @@ using WinLoop.Ext4;
 using WinLoop.Fuse.Mounting;
 using WinLoop.Fuse.Native;
 using WinLoop.Mounting;
+using WinLoop.Mounting.Linux;
 using WinLoop.Storage;
 
 namespace WinLoop.Fuse;
@@ -84,7 +85,7 @@ public sealed class FuseHost : IMountHost
         }
         if (_loopImage is not null)
         {
-            LoopAttachment.WaitForDetach(DeviceName, _loopImage);
+            LoopDevices.WaitForDetach(DeviceName, _loopImage);
         }
         return Failure is null;
     }

@@ -2,6 +2,7 @@ using System.Globalization;
 using WinLoop.Benchmarks;
 
 // Usage: WinLoop.Benchmarks engine [--work DIR]      the engine in process, microseconds per operation
+//        WinLoop.Benchmarks windows [--work DIR]     the Windows side in process, without a host
 //        WinLoop.Benchmarks [--winloop PATH] [--work DIR] [--rounds N] [--peers a,b,c] [--only group,group]
 // Runs the same workloads on each peer, round by round in turn, and prints a Markdown table with medians,
 // best values and ratios to the first peer. Needs root, e2fsprogs, tar; fuse2fs for that peer.
@@ -11,8 +12,8 @@ string winloop = "winloop";
 int rounds = 7;
 string[] peers = ["kernel", "fuse2fs", "winloop"];
 string[] only = [];
-bool engineOnly = args is ["engine", ..];
-for (int i = engineOnly ? 1 : 0; i + 1 < args.Length; i += 2)
+bool engineOnly = args is ["engine", ..], windowsOnly = args is ["windows", ..];
+for (int i = engineOnly || windowsOnly ? 1 : 0; i + 1 < args.Length; i += 2)
 {
     switch (args[i])
     {
@@ -32,6 +33,11 @@ if (engineOnly)
     Console.WriteLine("| operation | us | us of CPU | bytes allocated |");
     Console.WriteLine("|---|---|---|---|");
     EngineBench.Run(work);
+    return 0;
+}
+if (windowsOnly)
+{
+    WindowsBench.Run(work);
     return 0;
 }
 Images images = Images.Prepare(work);

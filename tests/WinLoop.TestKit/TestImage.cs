@@ -40,6 +40,9 @@ public sealed class TestImage : IDisposable
         return Ext4Volume.Mount(new FileDevice(Path, options.IsReadOnly), options);
     }
 
+    /// <summary>The image file as a device, for tests that put something between it and the engine.</summary>
+    public IBlockDevice OpenDevice(bool isReadOnly = false) => new FileDevice(Path, isReadOnly);
+
     /// <summary>Asserts that e2fsck finds nothing and asks nothing, and that no recovery is needed.</summary>
     public void AssertClean()
     {

@@ -83,6 +83,7 @@ internal static class UnmountCommand
         {
             throw Failures.ExplainErrno(errno, what);
         }
+        LoopDevices.WaitForDetach(record.Device, record.Image);
         string? last = mount.Registry.LastLogLine(record.Id);
         mount.Registry.Remove(record.Id);
         new MountPoint(record.Directory, record.OwnsDirectory).Release();

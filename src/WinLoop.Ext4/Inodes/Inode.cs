@@ -12,7 +12,11 @@ namespace WinLoop.Ext4;
 /// change inside a handle, <c>InodeCache.Write</c> encodes the object into its inode-table block.</remarks>
 public sealed class Inode
 {
-    internal Inode(uint number) => Number = number;
+    internal Inode(uint number)
+    {
+        Number = number;
+        Lock = new Inodes.InodeLock(this);
+    }
 
     /// <summary>Inode number.</summary>
     public uint Number { get; }
@@ -48,7 +52,7 @@ public sealed class Inode
     /// <summary>i_flags.</summary>
     public InodeFlags Flags { get; internal set; }
 
-    internal readonly Inodes.InodeLock Lock = new();
+    internal readonly Inodes.InodeLock Lock;
 
     internal uint Uid, Gid;
     /// <summary>i_links_count; 1 in a directory may mean "too many to count" (dir_nlink).</summary>

@@ -4,25 +4,31 @@ namespace WinLoop.Ext4.Inodes;
 /// A small reader/writer lock, one per inode: one word when free, a monitor only when somebody waits.
 /// Not recursive. Writers are not starved: readers queue behind a waiting writer.
 /// </summary>
-internal sealed class InodeLock
+internal sealed class InodeLock(Inode owner)
 {
     private const int Writer = -1;
     private int _state;             // Writer, or the number of readers
     private int _waiting;
     private int _waitingWriters;
 
+    /// <summary>True if it locks a directory.</summary>
+    public bool IsDirectory => owner.IsDirectory;
+
     /// <summary>Enters shared.</summary>
     public void EnterRead()
     {
+        LockOrder.EnteringInode(this);
         if (!TryRead())
         {
             Wait(write: false);
         }
+        LockOrder.EnteredInode(this);
     }
 
     /// <summary>Leaves shared.</summary>
     public void ExitRead()
     {
+        LockOrder.LeftInode(this);
         if (Interlocked.Decrement(ref _state) == 0)
         {
             Wake();
@@ -32,18 +38,20 @@ internal sealed class InodeLock
     /// <summary>Enters exclusive.</summary>
     public void EnterWrite()
     {
-        if (Interlocked.CompareExchange(ref _state, Writer, 0) != 0)
+        LockOrder.EnteringInode(this);
+        if (!TryWrite())
         {
             Wait(write: true);
         }
+        LockOrder.EnteredInode(this);
     }
 
-    /// <summary>Enters exclusive if nobody is inside.</summary>
-    public bool TryEnterWrite() => Interlocked.CompareExchange(ref _state, Writer, 0) == 0;
+    private bool TryWrite() => Interlocked.CompareExchange(ref _state, Writer, 0) == 0;
 
     /// <summary>Leaves exclusive.</summary>
     public void ExitWrite()
     {
+        LockOrder.LeftInode(this);
         Interlocked.Exchange(ref _state, 0);
         Wake();
     }
@@ -80,7 +88,7 @@ internal sealed class InodeLock
         var spin = default(SpinWait);
         while (!spin.NextSpinWillYield)
         {
-            if (write ? TryEnterWrite() : TryRead())
+            if (write ? TryWrite() : TryRead())
             {
                 return;
             }
@@ -93,7 +101,7 @@ internal sealed class InodeLock
             {
                 Interlocked.Increment(ref _waitingWriters);
             }
-            while (!(write ? TryEnterWrite() : TryRead()))
+            while (!(write ? TryWrite() : TryRead()))
             {
                 Monitor.Wait(this);
             }

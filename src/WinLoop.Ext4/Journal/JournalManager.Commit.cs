@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using WinLoop.Ext4.Cache;
+using WinLoop.Ext4.Inodes;
 using WinLoop.Storage;
 
 namespace WinLoop.Ext4.Journal;
@@ -35,6 +36,7 @@ internal sealed partial class JournalManager
     /// <summary>Writes everything committed to its home location and empties the log.</summary>
     public void CheckpointAll()
     {
+        LockOrder.EnteringCommit();
         lock (_commitLock)
         {
             Guard(() => _log?.Checkpoint(_volume, RunningTid));
@@ -50,6 +52,7 @@ internal sealed partial class JournalManager
             return;
         }
         Commit(RunningTid);
+        LockOrder.EnteringCommit();
         lock (_commitLock)
         {
             Guard(() => _log?.Close(_volume, RunningTid));

@@ -36,6 +36,7 @@ public sealed partial class Ext4Volume
             }
             if (isCross)
             {
+                LockOrder.EnteringRename();
                 _renameLock.Enter();
             }
             try

@@ -103,29 +103,6 @@ internal sealed unsafe class LoopAttachment : IDisposable
         }
     }
 
-    /// <summary>Waits until a device that was attached to an image is free of it: the server is told of the
-    /// unmount a moment before the kernel lets go of the device. Gives up after a second.</summary>
-    public static void WaitForDetach(string devicePath, string image)
-    {
-        string attribute = $"/sys/block/{System.IO.Path.GetFileName(devicePath)}/loop/backing_file";
-        for (int i = 0; i < 500 && IsAttached(attribute, image); i++)
-        {
-            Thread.Sleep(2);
-        }
-    }
-
-    private static bool IsAttached(string attribute, string image)
-    {
-        try
-        {
-            return File.ReadAllText(attribute).TrimEnd('\n') == image;
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-        {
-            return false;
-        }
-    }
-
     /// <summary>Lets go of the device: it stays for as long as a mount holds it.</summary>
     public void Dispose()
     {

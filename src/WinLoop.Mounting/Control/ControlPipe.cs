@@ -38,6 +38,7 @@ public sealed class ControlPipe : IDisposable
 
     private readonly Func<ControlCommand, ControlAnswer> _answer;
     private readonly CancellationTokenSource _end = new();
+    private Thread _thread = null!;
 
     private ControlPipe(Func<ControlCommand, ControlAnswer> answer) => _answer = answer;
 
@@ -51,7 +52,8 @@ public sealed class ControlPipe : IDisposable
     {
         var pipe = new ControlPipe(answer);
         NamedPipeServerStream stream = Open(name);
-        new Thread(() => pipe.Serve(stream), 128 * 1024) { IsBackground = true, Name = "winloop-control" }.Start();
+        pipe._thread = new Thread(() => pipe.Serve(stream), 128 * 1024) { IsBackground = true, Name = "winloop-control" };
+        pipe._thread.Start();
         return pipe;
     }
 
@@ -76,8 +78,16 @@ public sealed class ControlPipe : IDisposable
         }
     }
 
-    /// <inheritdoc/>
-    public void Dispose() => _end.Cancel();
+    /// <summary>Ends answering. Who is being answered gets the answer: the process that asked for the unmount still waits
+    /// for it when the mount, and with it this process, ends.</summary>
+    public void Dispose()
+    {
+        _end.Cancel();
+        if (Thread.CurrentThread != _thread)
+        {
+            _thread.Join(ConnectMilliseconds);
+        }
+    }
 
     private static NamedPipeServerStream Open(string name) => new(name, PipeDirection.InOut, 1, PipeTransmissionMode.Byte,
         PipeOptions.CurrentUserOnly | PipeOptions.Asynchronous | PipeOptions.FirstPipeInstance);

@@ -65,10 +65,17 @@ public sealed partial class WindowsFileSystem
             long at = toEnd ? constrained ? inode.Size : 0 : (long)offset;
             bool updateTimes = !constrained && !file.KeepsWriteTime;
             long oldSize = inode.Size;
-            transferred = _volume.Write(inode, buffer, at, _writer, updateTimes, mode);
-            if (transferred < buffer.Length && !constrained)
+            try
             {
-                status = FinishShortWrite(inode, buffer, at, oldSize, toEnd, updateTimes, ref transferred);
+                transferred = _volume.Write(inode, buffer, at, _writer, updateTimes, mode);
+                if (transferred < buffer.Length && !constrained)
+                {
+                    status = FinishShortWrite(inode, buffer, at, oldSize, toEnd, updateTimes, ref transferred);
+                }
+            }
+            catch (Ext4Exception e) when (e.Errno is Errno.ENOSPC or Errno.EFBIG)
+            {
+                status = NtStatus.DiskFull; // nothing was written
             }
         }
         FillInfo(file.Dentry, inode, null, out info, out _);

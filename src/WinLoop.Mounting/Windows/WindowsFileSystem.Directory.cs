@@ -24,7 +24,7 @@ public sealed partial class WindowsFileSystem
         DirectorySnapshot? listing = file.Listing;
         if (listing is null || (!hasMarker && !IsCurrent(listing, names)))
         {
-            listing = DirectorySnapshot.Take(_volume, file.Dentry, _options.CaseSensitive);
+            listing = ListingOf(file.Dentry, names);
             file.Listing = listing;
             file.ListingPosition = 0;
         }
@@ -101,6 +101,18 @@ public sealed partial class WindowsFileSystem
         {
             _names.Unpin(dentry);
         }
+    }
+
+    // Names and order of an unchanged directory are the same for every open.
+    private DirectorySnapshot ListingOf(Dentry directory, DirectoryNames names)
+    {
+        if (names.LastListing is { } last && last.TryGetTarget(out DirectorySnapshot? known) && IsCurrent(known, names))
+        {
+            return known;
+        }
+        DirectorySnapshot listing = DirectorySnapshot.Take(_volume, directory, _options.CaseSensitive);
+        names.LastListing = new WeakReference<DirectorySnapshot>(listing);
+        return listing;
     }
 
     private static bool IsCurrent(DirectorySnapshot listing, DirectoryNames names) =>

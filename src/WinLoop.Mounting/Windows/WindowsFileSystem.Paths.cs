@@ -40,6 +40,7 @@ public sealed partial class WindowsFileSystem
             if (parsed.HasStream)
             {
                 attributes &= ~DosAttributes.Directory;
+                attributes = attributes == 0 ? DosAttributes.Normal : attributes;
             }
             descriptor = DescriptorOf(stat);
             return NtStatus.Success;

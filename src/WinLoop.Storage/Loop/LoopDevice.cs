@@ -231,6 +231,7 @@ public sealed unsafe class LoopDevice : IBlockDevice, IQueueOperations
     }
 
     /// <summary>Takes a request (<c>loop_queue_rq</c>).</summary>
+    [MethodImpl(MethodImplOptions.NoInlining)]
     QueueStatus IQueueOperations.QueueRequest(Request request)
     {
         try

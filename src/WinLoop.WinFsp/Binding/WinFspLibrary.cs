@@ -50,7 +50,7 @@ public static class WinFspLibrary
             {
                 throw new WinFspMissingException(File.Exists(path)
                     ? $"{path} cannot be loaded. Install WinFsp again from https://winfsp.dev/rel."
-                    : $"{path} does not exist, although WinFsp is registered there. Install WinFsp again from https://winfsp.dev/rel.");
+                    : $"WinFsp's {path} does not exist. Install WinFsp again from https://winfsp.dev/rel.");
             }
             // Never unloaded: WinFsp's threads may run until the process ends.
             exports = new WinFspExports(name => NativeLibrary.TryGetExport(module, name, out nint address) ? address : 0, path);

@@ -19,7 +19,7 @@ internal sealed class WindowsVolume : IDisposable
     public WindowsVolume(int megabytes = 32, WindowsOptions? options = null, Ext4CreateOptions? create = null, Ext4MountOptions? mount = null)
     {
         _device = new MemoryDevice((long)megabytes << 20);
-        Ext4Creator.Create(_device, create ?? new Ext4CreateOptions { IsZeroed = true });
+        Ext4Creator.Create(_device, create ?? new Ext4CreateOptions { IsZeroed = true, BlockSize = 4096 });
         _mountOptions = mount ?? new Ext4MountOptions { UseBackgroundCommit = false };
         Options = options ?? new WindowsOptions();
         Volume = Ext4Volume.Mount(new Undisposed(_device), _mountOptions);

@@ -365,7 +365,7 @@ public sealed class RequestQueueTests
         }
     }
 
-    internal sealed class TestRequest : Request
+    internal class TestRequest : Request
     {
         internal readonly ManualResetEventSlim Done = new(initialState: true);
         internal int Calls;

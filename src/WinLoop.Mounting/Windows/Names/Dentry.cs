@@ -104,6 +104,9 @@ internal sealed class DirectoryNames
     /// <summary>The names by their folded form; null until somebody misses a name, and after its eviction.</summary>
     public FoldedIndex? Index;
 
+    /// <summary>The last listing, as long as somebody uses it or memory is not short; good while the sequence is its own.</summary>
+    public WeakReference<DirectorySnapshot>? LastListing;
+
     /// <summary>The directory holds more names than an index may.</summary>
     public bool IsTooLarge;
 

@@ -72,15 +72,10 @@ internal sealed partial class NameCache
                 actual = name;
             }
         }
-        while (true)
-        {
-            if (TryPublish(parent, name, actual, hash, names.Sequence, inode, out Dentry? dentry))
-            {
-                return dentry;
-            }
-            // Inside of a change of our own: the answer is right all the same, but must not be kept.
-            throw new InvalidOperationException("A name was looked up in the middle of a change.");
-        }
+        // Nobody else changes the directory now, and whoever does never looks up a name in the middle of it.
+        return TryPublish(parent, name, actual, hash, names.Sequence, inode, out Dentry? dentry) && (names.Sequence & 1) == 0
+            ? dentry
+            : throw new InvalidOperationException("A name was looked up in the middle of a change.");
     }
 
     private Outcome AskVolume(Dentry parent, ReadOnlySpan<char> name, out Inode? inode)

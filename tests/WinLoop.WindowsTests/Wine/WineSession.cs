@@ -1,0 +1,122 @@
+using System.Diagnostics;
+using WinLoop.TestKit;
+using WinLoop.WindowsTests.StandIn;
+
+namespace WinLoop.WindowsTests.Wine;
+
+/// <summary>The published program for Windows in a Wine prefix of its own, with the stand-in where an installed WinFsp
+/// would be. One for all tests of a class; what it started is gone when it is disposed.</summary>
+public sealed class WineSession : IDisposable
+{
+    private const string Wine = "/usr/lib/wine/wine64", WineServer = "/usr/lib/wine/wineserver64";
+
+    private static readonly Lazy<string> s_program = new(Publish);
+
+    private readonly string _prefix = Directory.CreateTempSubdirectory("winloop-wine-").FullName;
+    private bool _isReady;
+
+    /// <summary>Makes the prefix; skips the test where Wine or a compiler is missing.</summary>
+    internal void Start()
+    {
+        if (!File.Exists(Wine))
+        {
+            Assert.Skip("Wine is not installed (wine64).");
+        }
+        if (_isReady)
+        {
+            return;
+        }
+        Shell.Result boot = RunWine("wineboot", ["-i"]);
+        Assert.True(boot.ExitCode == 0, boot.All);
+        string folder = Path.Combine(_prefix, "drive_c", "WinFsp", "bin");
+        Directory.CreateDirectory(folder);
+        File.Copy(StandInLibrary.Windows, Path.Combine(folder, "winfsp-x64.dll"));
+        Shell.Result key = RunWine("reg", ["add", @"HKLM\SOFTWARE\WOW6432Node\WinFsp", "/v", "InstallDir", "/d", @"C:\WinFsp\", "/f"]);
+        Assert.True(key.ExitCode == 0, key.All);
+        _isReady = true;
+    }
+
+    /// <summary>A path as programs under Wine see it.</summary>
+    internal static string Windows(string path) => "Z:" + path.Replace('/', '\\');
+
+    /// <summary>Runs winloop.exe to its end.</summary>
+    internal Shell.Result Run(params string[] arguments) => RunWine(s_program.Value, arguments);
+
+    /// <summary>Starts winloop.exe; the caller ends it.</summary>
+    internal Process Spawn(string portFile, params string[] arguments)
+    {
+        ProcessStartInfo start = Prepare(s_program.Value, arguments);
+        start.Environment["WINLOOP_STANDIN_PORT_FILE"] = Windows(portFile);
+        return Process.Start(start)!;
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        if (_isReady)
+        {
+            Shell.Run("env", [$"WINEPREFIX={_prefix}", WineServer, "-k"]);
+        }
+        try
+        {
+            Directory.Delete(_prefix, recursive: true);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            // A process of the prefix is just ending.
+        }
+    }
+
+    private Shell.Result RunWine(string program, IEnumerable<string> arguments)
+    {
+        using Process process = Process.Start(Prepare(program, arguments))!;
+        Task<string> output = process.StandardOutput.ReadToEndAsync(), error = process.StandardError.ReadToEndAsync();
+        if (!process.WaitForExit(120_000))
+        {
+            process.Kill(entireProcessTree: true);
+            Assert.Fail($"{program} {string.Join(' ', arguments)} did not end.");
+        }
+        // A service of Wine may keep the pipes open for longer than the program lives.
+        Task.WaitAll([output, error], 10_000);
+        return new Shell.Result(process.ExitCode, Text(output), Text(error));
+
+        static string Text(Task<string> task) => task.IsCompletedSuccessfully ? task.Result.Replace("\r", "", StringComparison.Ordinal) : "";
+    }
+
+    private ProcessStartInfo Prepare(string program, IEnumerable<string> arguments)
+    {
+        var start = new ProcessStartInfo(Wine)
+        {
+            RedirectStandardInput = true,
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
+            UseShellExecute = false,
+        };
+        start.ArgumentList.Add(program);
+        foreach (string argument in arguments)
+        {
+            start.ArgumentList.Add(argument);
+        }
+        start.Environment["WINEPREFIX"] = _prefix;
+        start.Environment["WINEDEBUG"] = "-all";
+        start.Environment["WINEDLLOVERRIDES"] = "winemenubuilder.exe,mscoree,mshtml=d";
+        // Of the process that runs the tests; the published program brings its own runtime.
+        start.Environment.Remove("DOTNET_ROOT");
+        return start;
+    }
+
+    private static string Publish()
+    {
+        DirectoryInfo? root = new(AppContext.BaseDirectory);
+        while (root is not null && !File.Exists(Path.Combine(root.FullName, "WinLoop.sln")))
+        {
+            root = root.Parent;
+        }
+        Assert.True(root is not null, "The tests do not run inside the repository.");
+        string output = Path.Combine(root.FullName, "artifacts", "win-x64");
+        Shell.Result result = Shell.Run("dotnet", ["publish", Path.Combine(root.FullName, "src/WinLoop.Cli"), "-c", "Release", "-r", "win-x64",
+            "--self-contained", "-o", output, "-v", "quiet"], timeoutSeconds: 600);
+        Assert.True(result.ExitCode == 0, result.All);
+        return Path.Combine(output, "winloop.exe");
+    }
+}
