@@ -1,5 +1,6 @@
 using System.CommandLine;
 using WinLoop.Cli.Commands;
+using WinLoop.Cli.Explorer;
 using WinLoop.Cli.Output;
 using WinLoop.Mounting;
 
@@ -10,6 +11,10 @@ internal static class Program
 {
     private static int Main(string[] args)
     {
+        if (OperatingSystem.IsWindows() && ExplorerProgram.IsMe)
+        {
+            return ExplorerProgram.Run(args);
+        }
         Command root = CommandTree.Build(args);
         ParseResult parsed = root.Parse(args);
         var report = new Report(

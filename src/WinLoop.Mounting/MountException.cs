@@ -30,8 +30,11 @@ public enum MountError
 /// <param name="hint">One sentence: what the user can do.</param>
 /// <param name="inner">The cause.</param>
 public sealed class MountException(MountError error, string what, string why, string? hint = null, Exception? inner = null)
-    : Exception($"{what}: {why}", inner)
+    : Exception(what.Length == 0 ? why : $"{what}: {why}", inner)
 {
+    /// <summary>From a message that is whole already, as another process has told it.</summary>
+    public static MountException FromMessage(MountError error, string message, string? hint) => new(error, "", message, hint);
+
     /// <summary>The kind.</summary>
     public MountError Error { get; } = error;
 

@@ -58,9 +58,9 @@ public sealed class MountedImage : IDisposable
 
     /// <summary>Mounts the volume: recovers the journal where that is needed.</summary>
     /// <param name="options">How.</param>
-    /// <param name="directory">Absolute path of the mount point.</param>
+    /// <param name="directory">Absolute path of the mount point; null for a command that needs none.</param>
     /// <param name="notes">Gets sentences for the user.</param>
-    public void MountVolume(MountOptions options, string directory, ICollection<string> notes)
+    public void MountVolume(MountOptions options, string? directory, ICollection<string> notes)
     {
         bool readOnly = options.IsReadOnly || Image.Volume.IsReadOnly;
         _released = true; // the engine disposes the device when it fails

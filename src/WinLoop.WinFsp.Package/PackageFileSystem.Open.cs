@@ -103,6 +103,7 @@ internal sealed unsafe partial class PackageFileSystem
                 int length = file.CopyNormalizedName(name);
                 normalizedName = length >= 0 ? new string(name[..length]) : null!;
             }
+            file.ProcessId = CurrentOperation.ProcessId(exports);
             if (file.DisableCache)
             {
                 CurrentOperation.DisableCache(exports);

@@ -3,10 +3,16 @@ using WinLoop.Benchmarks;
 
 // Usage: WinLoop.Benchmarks engine [--work DIR]      the engine in process, microseconds per operation
 //        WinLoop.Benchmarks windows [--work DIR]     the Windows side in process, without a host
+//        WinLoop.Benchmarks callbacks                the same through WinFsp's interface, with both hosts
 //        WinLoop.Benchmarks [--winloop PATH] [--work DIR] [--rounds N] [--peers a,b,c] [--only group,group]
 // Runs the same workloads on each peer, round by round in turn, and prints a Markdown table with medians,
 // best values and ratios to the first peer. Needs root, e2fsprogs, tar; fuse2fs for that peer.
 CultureInfo.CurrentCulture = CultureInfo.InvariantCulture;
+if (args is ["callbacks"])
+{
+    CallbackBench.Run();
+    return 0;
+}
 string work = Path.Combine(Path.GetTempPath(), "winloop-bench");
 string winloop = "winloop";
 int rounds = 7;

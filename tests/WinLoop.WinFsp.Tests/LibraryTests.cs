@@ -58,7 +58,7 @@ public sealed class LibraryTests
         foreach (string missing in LibraryDouble.Functions.Keys)
         {
             WinFspMissingException e = Assert.Throws<WinFspMissingException>(
-                () => new WinFspExports(name => name == missing ? 0 : LibraryDouble.Functions[name], "test.dll"));
+                () => new WinFspExports(name => name == missing ? 0 : LibraryDouble.Functions.GetValueOrDefault(name), "test.dll"));
             Assert.Contains(missing, e.Message, StringComparison.Ordinal);
             Assert.Contains("test.dll", e.Message, StringComparison.Ordinal);
         }
@@ -69,7 +69,7 @@ public sealed class LibraryTests
     {
         nint old = (nint)(delegate* unmanaged[Cdecl]<uint*, int>)&LibraryDouble.OldVersion;
         WinFspMissingException e = Assert.Throws<WinFspMissingException>(
-            () => new WinFspExports(name => name == "FspVersion" ? old : LibraryDouble.Functions[name], "old.dll"));
+            () => new WinFspExports(name => name == "FspVersion" ? old : LibraryDouble.Functions.GetValueOrDefault(name), "old.dll"));
         Assert.Contains("1.12", e.Message, StringComparison.Ordinal);
         Assert.Contains("2.0 or later", e.Message, StringComparison.Ordinal);
     }

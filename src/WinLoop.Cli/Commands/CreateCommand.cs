@@ -87,15 +87,7 @@ internal sealed class CreateCommand
             // Who makes an image wants to write to it.
             return (CurrentUser.Uid, CurrentUser.Gid);
         }
-        string[] parts = text.Split(':');
-        if (parts.Length > 2 || !uint.TryParse(parts[0], NumberStyles.None, CultureInfo.InvariantCulture, out uint uid))
-        {
-            throw Usage($"'{text}' is not UID[:GID]");
-        }
-        uint gid = uid;
-        return parts.Length == 1 || uint.TryParse(parts[1], NumberStyles.None, CultureInfo.InvariantCulture, out gid)
-            ? (uid, gid)
-            : throw Usage($"'{text}' is not UID[:GID]");
+        return OwnerText.Parse("create", text);
     }
 
     private static long ParseSize(string name, string text) =>

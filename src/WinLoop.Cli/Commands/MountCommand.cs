@@ -59,11 +59,6 @@ internal sealed class MountCommand
             throw new MountException(MountError.HostMissing, $"cannot mount {image}", "WinLoop mounts on Windows and on Linux only",
                 "info and create work here.");
         }
-        if (OperatingSystem.IsWindows() && !parsed.GetValue(_foreground))
-        {
-            throw new MountException(MountError.Usage, $"cannot mount {image}", "on Windows this version serves a mount from its own window only",
-                "Add --foreground; Ctrl-C, or 'winloop unmount' in another window, ends it.");
-        }
         if (parsed.GetValue(_serve) is { } id)
         {
             // Everything was checked and made absolute by the process in front.
@@ -120,10 +115,9 @@ internal sealed class MountCommand
         {
             arguments.Add(request.Directory);
         }
-        int pid = Spawn.Start(arguments, registry.LogPath(id), out string ready);
+        (string end, string ready) = Start(arguments, registry, id);
         if (ready.Length == 0)
         {
-            string end = Spawn.DescribeEnd(pid);
             string? last = registry.LastLogLine(id);
             registry.Remove(id);
             throw new MountException(MountError.Failed, $"cannot mount {request.Image}", $"the serving process {end}" + (last == null ? "" : $": {last}"),
@@ -141,6 +135,17 @@ internal sealed class MountCommand
         }
         MountAnswerWriter.Write(message.Mount!, report);
         return 0;
+    }
+
+    private static (string End, string Ready) Start(List<string> arguments, MountRegistry registry, string id)
+    {
+        string ready;
+        if (OperatingSystem.IsWindows())
+        {
+            return (WindowsSpawn.Start(arguments, id, out ready), ready);
+        }
+        int pid = Spawn.Start(arguments, registry.LogPath(id), out ready);
+        return (ready.Length == 0 ? Spawn.DescribeEnd(pid) : "", ready);
     }
 
     // The options as they were given; sizes and lists were found right already.
@@ -167,6 +172,10 @@ internal sealed class MountCommand
         {
             yield return "-p";
             yield return partition.ToString(System.Globalization.CultureInfo.InvariantCulture);
+        }
+        foreach (string word in OperatingSystem.IsWindows() ? _windows.Repeat(parsed) : [])
+        {
+            yield return word;
         }
     }
 }

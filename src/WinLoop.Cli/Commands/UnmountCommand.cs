@@ -14,17 +14,63 @@ internal static class UnmountCommand
 
     internal static Command Create()
     {
-        var target = new Argument<string>("DIR|IMAGE") { Description = "The mount point, or the image that is mounted." };
+        var target = new Argument<string?>("DIR|IMAGE") { Description = "The mount point, or the image that is mounted.", Arity = ArgumentArity.ZeroOrOne };
+        var all = new Option<bool>("--all", "-a") { Description = "All mounts of this user." };
         var force = new Option<bool>("--force", "-f") { Description = "Although files are open: what was written is kept, then they are cut off." };
-        var command = new Command("unmount", "Undoes a mount; returns when the image is closed and clean.") { target, force };
+        var command = new Command("unmount", "Undoes a mount; returns when the image is closed and clean.") { target, all, force };
         command.Aliases.Add("umount");
-        command.Action = new CommandTree.CommandAction((parsed, report) => Run(parsed.GetRequiredValue(target), parsed.GetValue(force), report));
+        command.Action = new CommandTree.CommandAction((parsed, report) =>
+        {
+            string? named = parsed.GetValue(target);
+            if (named is null != parsed.GetValue(all))
+            {
+                throw new MountException(MountError.Usage, "unmount", named is null ? "no mount was named" : "a mount and --all exclude each other",
+                    "Name a mount point or an image, or give --all.");
+            }
+            return named is null ? RunAll(parsed.GetValue(force), report) : Run(named, parsed.GetValue(force), report);
+        });
         return command;
     }
 
     private static int Run(string target, bool force, Report report)
     {
-        KnownMount mount = MountFinder.Find(target, "cannot unmount " + target);
+        UnmountAnswer answer = Unmount(MountFinder.Find(target, "cannot unmount " + target), target, force, report);
+        report.Answer(answer, () => AnswerJson.Readable.UnmountAnswer, _ => { });
+        return 0;
+    }
+
+    // One that fails does not keep the others.
+    private static int RunAll(bool force, Report report)
+    {
+        var done = new List<UnmountAnswer>();
+        var failed = new List<MountException>();
+        foreach (KnownMount mount in MountRegistry.ListAll().Where(m => CurrentUser.IsRoot || m.Record.Owner == CurrentUser.Uid))
+        {
+            try
+            {
+                done.Add(Unmount(mount, mount.Record.Directory, force, report));
+            }
+            catch (MountException e)
+            {
+                failed.Add(e);
+            }
+        }
+        var answer = new UnmountAllAnswer(done, [.. failed.Select(f => new ErrorDetail(ErrorCodes.NameOf(f.Error), (int)f.Error, f.Message, f.Hint))]);
+        report.Answer(answer, () => AnswerJson.Readable.UnmountAllAnswer, _ => { });
+        foreach (MountException failure in report.IsJson ? [] : failed)
+        {
+            report.Fail(failure);
+        }
+        return failed.Count switch
+        {
+            0 => 0,
+            1 => (int)failed[0].Error,
+            _ => (int)MountError.Failed,
+        };
+    }
+
+    private static UnmountAnswer Unmount(KnownMount mount, string target, bool force, Report report)
+    {
         MountRecord record = mount.Record;
         string what = $"cannot unmount {target}";
         if (mount.State == MountState.Mounted)
@@ -36,9 +82,8 @@ internal static class UnmountCommand
             BuryDead(mount, what);
         }
         WaitUntilClosed(mount, what, report);
-        report.Answer(new UnmountAnswer(record.Directory, record.Image), () => AnswerJson.Readable.UnmountAnswer, _ => { });
         report.Note($"Unmounted {Printable.Text(record.Image)}.");
-        return 0;
+        return new UnmountAnswer(record.Directory, record.Image);
     }
 
     private static void Detach(MountRecord record, bool force, string what)

@@ -35,6 +35,26 @@ internal sealed class WindowsMountArguments
         }
     }
 
+    /// <summary>The options as they were given, for the process in the background.</summary>
+    internal IEnumerable<string> Repeat(ParseResult parsed)
+    {
+        foreach (Option<bool> option in new[] { _caseSensitive, _hideDotFiles })
+        {
+            if (parsed.GetValue(option))
+            {
+                yield return option.Name;
+            }
+        }
+        foreach (Option<string?> option in new[] { _acl, _uid, _gid, _umask, _fileSystemName, _cache })
+        {
+            if (parsed.GetValue(option) is { } value)
+            {
+                yield return option.Name;
+                yield return value;
+            }
+        }
+    }
+
     /// <summary>What was given; the defaults where these options do not exist.</summary>
     internal WindowsMountOptions Parse(ParseResult parsed) => !OperatingSystem.IsWindows() ? new WindowsMountOptions()
         : WindowsMountOptions.Parse(parsed.GetValue(_caseSensitive), parsed.GetValue(_acl), parsed.GetValue(_uid), parsed.GetValue(_gid),

@@ -22,6 +22,9 @@ internal sealed record ReadyMessage(MountAnswer? Mount, IReadOnlyList<string> No
 /// <summary>The answer of <c>unmount</c>.</summary>
 internal sealed record UnmountAnswer(string Directory, string Image);
 
+/// <summary>The answer of <c>unmount --all</c>.</summary>
+internal sealed record UnmountAllAnswer(IReadOnlyList<UnmountAnswer> Mounts, IReadOnlyList<ErrorDetail> Failed);
+
 /// <summary>The answer of <c>list</c>.</summary>
 internal sealed record ListAnswer(IReadOnlyList<ListedMount> Mounts);
 
@@ -34,13 +37,34 @@ internal sealed record ListedMount(
 internal sealed record CreateAnswer(
     string Image, long Size, int BlockSize, ulong Blocks, uint Inodes, int InodeSize, long Journal, string Label, string Uuid);
 
+/// <summary>The answer of <c>ls</c>.</summary>
+internal sealed record LsAnswer(IReadOnlyList<LsEntry> Entries);
+
+/// <summary>One file of <c>ls</c>. <paramref name="Path"/> is inside the volume; bytes that are no UTF-8 are U+FFFD in it.</summary>
+internal sealed record LsEntry(string Path, string Type, string Mode, uint Links, uint Uid, uint Gid, long Size, DateTimeOffset Modified,
+    ulong Inode, string? Target, string? Device);
+
+/// <summary>The answer of <c>cp</c>.</summary>
+internal sealed record CopyAnswer(long Files, long Directories, long Others, long Bytes, IReadOnlyList<string> Skipped, IReadOnlyList<ErrorDetail> Failed);
+
+/// <summary>The answer of <c>doctor</c>.</summary>
+internal sealed record DoctorAnswer(bool Healthy, string Version, IReadOnlyList<DoctorItem> Items);
+
+/// <summary>One item of <c>doctor</c>; <paramref name="State"/> is ok, warning or broken.</summary>
+internal sealed record DoctorItem(string Name, string State, string Finding, string? Remedy);
+
 /// <summary>JSON of the answers, generated at build time.</summary>
 [JsonSerializable(typeof(ErrorAnswer))]
 [JsonSerializable(typeof(MountAnswer))]
 [JsonSerializable(typeof(UnmountAnswer))]
+[JsonSerializable(typeof(UnmountAllAnswer))]
 [JsonSerializable(typeof(ListAnswer))]
 [JsonSerializable(typeof(CreateAnswer))]
 [JsonSerializable(typeof(InfoAnswer))]
+[JsonSerializable(typeof(CheckAnswer))]
+[JsonSerializable(typeof(DoctorAnswer))]
+[JsonSerializable(typeof(LsAnswer))]
+[JsonSerializable(typeof(CopyAnswer))]
 [JsonSerializable(typeof(MountStatistics))]
 internal sealed partial class AnswerJson : JsonSerializerContext
 {

@@ -5,10 +5,13 @@ using WinLoop.Mounting;
 namespace WinLoop.Cli.Output;
 
 /// <summary>Where a command's words go: the answer, and nothing else, to stdout; notes and errors to stderr.</summary>
-internal sealed class Report(bool json, bool quiet, bool verbose)
+internal class Report(bool json, bool quiet, bool verbose)
 {
     /// <summary>True if answers are JSON.</summary>
     internal bool IsJson { get; } = json;
+
+    /// <summary>True if no notes are wanted.</summary>
+    internal bool IsQuiet { get; } = quiet;
 
     /// <summary>True if more notes are wanted.</summary>
     internal bool IsVerbose { get; } = verbose;
@@ -33,7 +36,7 @@ internal sealed class Report(bool json, bool quiet, bool verbose)
     /// <summary>One sentence for the person at the terminal.</summary>
     internal void Note(string sentence)
     {
-        if (!quiet)
+        if (!IsQuiet)
         {
             StandardStreams.Error.WriteLine(sentence);
         }
@@ -42,7 +45,7 @@ internal sealed class Report(bool json, bool quiet, bool verbose)
     /// <summary>A note that only matters when something is looked into.</summary>
     internal void Detail(string sentence)
     {
-        if (IsVerbose && !quiet)
+        if (IsVerbose && !IsQuiet)
         {
             StandardStreams.Error.WriteLine(sentence);
         }
@@ -61,7 +64,7 @@ internal sealed class Report(bool json, bool quiet, bool verbose)
     }
 
     /// <inheritdoc cref="Fail(MountException)"/>
-    internal int Fail(MountError error, string message, string? hint)
+    internal virtual int Fail(MountError error, string message, string? hint)
     {
         if (IsJson)
         {

@@ -2,12 +2,13 @@ using System.Text.Json;
 using Microsoft.Win32.SafeHandles;
 using WinLoop.Cli.Output;
 using WinLoop.Mounting;
+using WinLoop.Mounting.Registry;
 
 namespace WinLoop.Cli.Serving;
 
 /// <summary>
 /// The process that serves a mount after <c>winloop mount</c> has returned. It tells the process in front
-/// by a pipe how the mounting went; what it has to say later goes to its log (stderr).
+/// by a pipe how the mounting went; what it has to say later goes to its log (on Linux its stderr).
 /// </summary>
 internal static class BackgroundServer
 {
@@ -16,11 +17,15 @@ internal static class BackgroundServer
         var notes = new List<string>();
         try
         {
+            if (OperatingSystem.IsWindows())
+            {
+                StandardStreams.LogErrors(MountRegistry.Open().LogPath(id));
+            }
             MountRequest request = parse();
             // It must not keep a directory of the user busy.
-            Environment.CurrentDirectory = "/";
+            Environment.CurrentDirectory = OperatingSystem.IsWindows() ? Environment.SystemDirectory : "/";
             using MountServer server = MountServer.Start(request, id, notes);
-            if (!Tell(new ReadyMessage(server.Mounted, notes, null)))
+            if (!Tell(id, new ReadyMessage(server.Mounted, notes, null)))
             {
                 // Nobody waits any more: the user has given up.
                 server.Stop(force: true);
@@ -31,7 +36,7 @@ internal static class BackgroundServer
         catch (Exception e)
         {
             MountException failure = Failures.Explain(e, "cannot mount");
-            if (!Tell(new ReadyMessage(null, notes, new ErrorDetail(ErrorCodes.NameOf(failure.Error), (int)failure.Error, failure.Message, failure.Hint))))
+            if (!Tell(id, new ReadyMessage(null, notes, new ErrorDetail(ErrorCodes.NameOf(failure.Error), (int)failure.Error, failure.Message, failure.Hint))))
             {
                 StandardStreams.Error.WriteLine(failure.Message);
             }
@@ -42,7 +47,7 @@ internal static class BackgroundServer
     private static bool s_told;
 
     /// <summary>Tells once; false if nobody listens.</summary>
-    private static bool Tell(ReadyMessage message)
+    private static bool Tell(string id, ReadyMessage message)
     {
         if (s_told)
         {
@@ -51,7 +56,9 @@ internal static class BackgroundServer
         s_told = true;
         try
         {
-            using var pipe = new FileStream(new SafeFileHandle(Spawn.ReadyDescriptor, ownsHandle: true), FileAccess.Write, 0);
+            using Stream pipe = OperatingSystem.IsWindows()
+                ? WindowsSpawn.OpenReady(id)
+                : new FileStream(new SafeFileHandle(Spawn.ReadyDescriptor, ownsHandle: true), FileAccess.Write, 0);
             JsonSerializer.Serialize(pipe, message, ReadyJson.Default.ReadyMessage);
             return true;
         }

@@ -78,28 +78,8 @@ internal sealed class MountServer : IDisposable
             image?.Dispose();
             mountPoint?.Release();
             signals.Dispose();
-            throw Refine(frontend.Explain(e, what), request.Image, what);
+            throw BusyImage.NameHolder(frontend.Explain(e, what), request.Image, what);
         }
-    }
-
-    // The device knows that the image is locked; the registry knows by which mount.
-    private static MountException Refine(MountException failure, string image, string what)
-    {
-        if (failure.Error != MountError.Busy)
-        {
-            return failure;
-        }
-        string path = HostPath.Resolve(image);
-        if (MountRegistry.ListAll().FirstOrDefault(m => m.Record.Image == path) is not { } mount)
-        {
-            return failure;
-        }
-        string directory = mount.Record.Directory;
-        return mount.State == MountState.Dead
-            ? new MountException(MountError.Busy, what, $"a mount on {directory} whose serving process has died still holds it",
-                $"Undo that mount with 'winloop unmount {directory}'.", failure)
-            : new MountException(MountError.Busy, what, $"it is mounted on {directory}",
-                $"Use it there, or undo that mount with 'winloop unmount {directory}'.", failure);
     }
 
     /// <summary>Returns when the mount is undone and the image is closed and clean.</summary>

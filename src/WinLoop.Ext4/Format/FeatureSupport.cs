@@ -13,6 +13,10 @@ public static class FeatureSupport
         RoCompatFeatures.HugeFile | RoCompatFeatures.GdtCsum | RoCompatFeatures.DirNlink | RoCompatFeatures.ExtraIsize |
         RoCompatFeatures.MetadataCsum | RoCompatFeatures.OrphanPresent;
 
+    // What e2fsck 1.47 checks.
+    private const RoCompatFeatures Known = Writable | Refused | RoCompatFeatures.Quota | RoCompatFeatures.ReadOnly |
+        RoCompatFeatures.Project | RoCompatFeatures.SharedBlocks | RoCompatFeatures.Verity;
+
     /// <summary>Sorts the features that are not fully supported. Compatible features never matter.</summary>
     /// <returns>The names of those that refuse the mount, and of those that make it read-only.</returns>
     public static (IReadOnlyList<string> Refused, IReadOnlyList<string> ReadOnly) Check(Superblock sb)
@@ -38,6 +42,19 @@ public static class FeatureSupport
         if (sb.Has(CompatFeatures.HasJournal) && sb.JournalInode == 0)
         {
             throw new Ext4NotSupportedException("external journal", "the volume keeps its journal on another device");
+        }
+    }
+
+    /// <summary>Refuses a volume with read-only features unknown here: it can be read, but what on it is right
+    /// cannot be told.</summary>
+    /// <exception cref="Ext4NotSupportedException">Names the features.</exception>
+    public static void RequireKnown(Superblock sb)
+    {
+        RoCompatFeatures unknown = sb.RoCompat & ~Known;
+        if (unknown != 0)
+        {
+            string names = string.Join(", ", FeatureNames.Of(unknown));
+            throw new Ext4NotSupportedException(names, $"the volume uses {names}, which WinLoop does not know");
         }
     }
 

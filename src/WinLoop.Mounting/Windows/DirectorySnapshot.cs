@@ -50,6 +50,10 @@ internal sealed class DirectorySnapshot
             return true;
         });
         snapshot.Sort();
+        if (!isCaseSensitive && snapshot.HasTwins())
+        {
+            directory.Directory.HasTwins = true;
+        }
         return snapshot;
     }
 
@@ -70,6 +74,18 @@ internal sealed class DirectorySnapshot
             }
         }
         return low;
+    }
+
+    private bool HasTwins()
+    {
+        for (int i = 1; i < Count; i++)
+        {
+            if (NameCase.FoldedEquals(this[i - 1], this[i]))
+            {
+                return true;
+            }
+        }
+        return false;
     }
 
     private int Compare(ReadOnlySpan<char> a, ReadOnlySpan<char> b)

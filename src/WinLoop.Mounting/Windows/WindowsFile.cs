@@ -21,8 +21,11 @@ public sealed class WindowsFile
     }
 
     /// <summary>Windows must not cache this open's data: another name or another open sees it too (hard links,
-    /// streams).</summary>
+    /// streams), or a name that differs in case only must not find it.</summary>
     public bool DisableCache { get; internal set; }
+
+    /// <summary>The process that opened it, as the host knows it; 0 if that is not known.</summary>
+    public uint ProcessId { get; set; }
 
     /// <summary>True for a directory.</summary>
     public bool IsDirectory { get; internal set; }
@@ -51,7 +54,8 @@ public sealed class WindowsFile
     /// <summary>Where the last page of the listing ended.</summary>
     internal int ListingPosition { get; set; }
 
-    internal int Stripe;
+    // Of the table of open files.
+    internal int PathHash;
     internal WindowsFile? Next, Previous;
 
     /// <summary>Copies the name as it is on the volume, from the root, with <c>\</c>; returns its length, −1 if the

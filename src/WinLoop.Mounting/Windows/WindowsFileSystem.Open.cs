@@ -67,9 +67,9 @@ public sealed partial class WindowsFileSystem
             {
                 return NtStatus.FileIsADirectory;
             }
-            file = Register(dentry, inode, stream, links, createOptions);
-            isKept = true;
-            return NtStatus.Success;
+            file = TryRegister(dentry, inode, stream, links, createOptions);
+            isKept = file is not null;
+            return isKept ? NtStatus.Success : NtStatus.SharingViolation;
         }
         finally
         {
@@ -249,7 +249,11 @@ public sealed partial class WindowsFileSystem
     {
         info = default;
         Inode inode = dentry.Inode;
-        file = Register(dentry, inode, null, 1, parameters.CreateOptions);
+        file = TryRegister(dentry, inode, null, 1, parameters.CreateOptions);
+        if (file is null)
+        {
+            return TakeBack(dentry, inode);
+        }
         NtStatus status = NtStatus.UnexpectedIoError;
         try
         {
@@ -299,19 +303,37 @@ public sealed partial class WindowsFileSystem
             : NtStatus.Success;
     }
 
-    // Takes over the pin on the dentry.
-    private WindowsFile Register(Dentry dentry, Inode inode, string? stream, uint links, uint createOptions)
+    // The name just made cannot be opened beside a twin of its path.
+    private NtStatus TakeBack(Dentry dentry, Inode inode)
+    {
+        try
+        {
+            Delete(new WindowsFile(_names, _options.CaseSensitive, dentry, inode, null));
+        }
+        finally
+        {
+            _names.Unpin(dentry);
+        }
+        return NtStatus.SharingViolation;
+    }
+
+    // Takes over the pin on the dentry; null, and the pin stays the caller's, if a twin of the path is open.
+    private WindowsFile? TryRegister(Dentry dentry, Inode inode, string? stream, uint links, uint createOptions)
     {
         _volume.AddReference(inode);
         var file = new WindowsFile(_names, _options.CaseSensitive, dentry, inode, stream)
         {
             // The driver caches by name: two names of one inode would be cached twice. A stream is rewritten as a
             // whole, which must not happen in the background.
-            DisableCache = stream is not null || (links > 1 && !inode.IsDirectory),
+            DisableCache = stream is not null || (links > 1 && !inode.IsDirectory) || _names.MayHaveTwin(dentry),
             IsMarkedForDeletion = (createOptions & DeleteOnClose) != 0,
         };
-        _open.Add(file);
-        return file;
+        if (_open.TryAdd(file))
+        {
+            return file;
+        }
+        _volume.Release(inode);
+        return null;
     }
 
     private void Delete(WindowsFile file)

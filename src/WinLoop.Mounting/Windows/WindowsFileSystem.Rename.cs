@@ -134,12 +134,14 @@ public sealed partial class WindowsFileSystem
             {
                 newNames.BeginChange();
             }
+            int hash = OpenFileTable.HashOf(source);
             try
             {
                 Move(source, place, parent, name, newName, ReferenceEquals(target, source) ? null : target);
             }
             finally
             {
+                _open.Moved(source, hash);
                 if (isCross)
                 {
                     newNames.EndChange();

@@ -147,7 +147,11 @@ public sealed partial class WindowsFileSystem
             if (status == NtStatus.Success)
             {
                 string name = path.Stream.ToString();
-                file = Register(dentry, inode, name, 1, parameters.CreateOptions);
+                file = TryRegister(dentry, inode, name, 1, parameters.CreateOptions);
+                if (file is null)
+                {
+                    return NtStatus.SharingViolation;
+                }
                 isKept = true;
                 FillInfo(dentry, inode, name, out info, out _);
             }

@@ -20,7 +20,7 @@ public sealed partial class WindowsFileSystem : IDisposable
     private readonly Ext4Volume _volume;
     private readonly WindowsOptions _options;
     private readonly NameCache _names;
-    private readonly OpenFileTable _open = new();
+    private readonly OpenFileTable _open;
     // For what is written: who may use the reserved blocks.
     private readonly Caller _writer;
     private int _treeVersion;
@@ -33,6 +33,7 @@ public sealed partial class WindowsFileSystem : IDisposable
         _options = options;
         _writer = new Caller(options.Uid ?? OrdinaryUser, options.Gid ?? OrdinaryUser);
         _security = new SecurityCache(options);
+        _open = new OpenFileTable(options.CaseSensitive);
         _names = new NameCache(volume, options.CaseSensitive, options.CachedNames);
         Facts = MakeFacts();
     }
@@ -42,6 +43,17 @@ public sealed partial class WindowsFileSystem : IDisposable
 
     /// <summary>Files that are open now.</summary>
     public int OpenFiles => _open.Count;
+
+    /// <summary>The processes that have files open, with how many, and one of the names. Process 0: not known.</summary>
+    public IReadOnlyList<(uint ProcessId, int Files, string Example)> ListUsers()
+    {
+        char[] buffer = new char[32768];
+        return [.. _open.Snapshot().GroupBy(f => f.ProcessId).Select(g =>
+        {
+            int length = g.First().CopyName(buffer);
+            return (g.Key, g.Count(), length < 0 ? "" : new string(buffer, 0, length));
+        })];
+    }
 
     /// <summary>Names of the files that are open now.</summary>
     public IReadOnlyList<string> ListOpenFiles()

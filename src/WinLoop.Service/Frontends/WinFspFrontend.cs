@@ -54,11 +54,7 @@ internal sealed class WinFspFrontend : Frontend
 
     internal override void CutOff(IMountHost host) => ((WindowsHost)host).Unmount(force: true);
 
-    internal override IReadOnlyList<string> FindUsers(IMountHost host)
-    {
-        int open = ((WindowsHost)host).OpenFiles;
-        return open == 0 ? [] : [open == 1 ? "one open file" : $"{open} open files"];
-    }
+    internal override IReadOnlyList<string> FindUsers(IMountHost host) => ((WindowsHost)host).FindUsers();
 
     internal override MountException Explain(Exception exception, string what) => exception switch
     {

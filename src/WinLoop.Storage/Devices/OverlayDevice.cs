@@ -134,12 +134,28 @@ public sealed class OverlayDevice : IBlockDevice
     }
 
     /// <summary>Writes all changes to another device of the same size, in order of position.</summary>
-    public void CopyChangesTo(IBlockDevice target)
+    public void CopyChangesTo(IBlockDevice target) => CopyPages(target, [.. _pages.Keys]);
+
+    /// <summary>Writes all changes to another device of the same size, makes them durable, then writes those that
+    /// go last, and makes these durable too.</summary>
+    /// <param name="target">The device.</param>
+    /// <param name="last">Positions in bytes; the pages that hold them are written last.</param>
+    public void CopyChangesTo(IBlockDevice target, IEnumerable<long> last)
     {
-        foreach ((long page, byte[] content) in _pages.OrderBy(pair => pair.Key))
+        var late = last.Select(offset => offset / PageSize).ToHashSet();
+        CopyPages(target, [.. _pages.Keys.Where(page => !late.Contains(page))]);
+        target.Flush();
+        CopyPages(target, [.. late.Where(_pages.ContainsKey)]);
+        target.Flush();
+    }
+
+    private void CopyPages(IBlockDevice target, long[] pages)
+    {
+        Array.Sort(pages);
+        foreach (long page in pages)
         {
             long offset = page * PageSize;
-            target.Write(content.AsSpan(0, (int)Math.Min(PageSize, Length - offset)), offset);
+            target.Write(_pages[page].AsSpan(0, (int)Math.Min(PageSize, Length - offset)), offset);
         }
     }
 

@@ -15,6 +15,9 @@ internal static unsafe class CurrentOperation
             : context->Request->Hint;
     }
 
+    /// <summary>In Create and Open: the process that opens; 0 if that is not known.</summary>
+    public static uint ProcessId(WinFspExports exports) => exports.OperationProcessId == null ? 0 : exports.OperationProcessId();
+
     /// <summary>In Create and Open: lets the open go past the cache manager.</summary>
     public static void DisableCache(WinFspExports exports)
     {

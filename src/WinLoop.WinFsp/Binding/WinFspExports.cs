@@ -21,6 +21,9 @@ internal sealed unsafe class WinFspExports
     public readonly delegate* unmanaged[Cdecl]<FileSystemHead*, TransactResponse*, void> SendResponse;
     public readonly delegate* unmanaged[Cdecl]<OperationContext*> GetOperationContext;
 
+    /// <summary>The process behind the request of this thread; in Create, Open and Rename only. Null if the DLL has it not.</summary>
+    public readonly delegate* unmanaged[Cdecl]<uint> OperationProcessId;
+
     /// <summary>Takes the functions around each operation; two nulls: none, callbacks run side by side.</summary>
     public readonly delegate* unmanaged[Cdecl]<FileSystemHead*, nint, nint, void> SetOperationGuard;
 
@@ -51,6 +54,7 @@ internal sealed unsafe class WinFspExports
         StopDispatcher = (delegate* unmanaged[Cdecl]<FileSystemHead*, void>)Get("FspFileSystemStopDispatcher");
         SendResponse = (delegate* unmanaged[Cdecl]<FileSystemHead*, TransactResponse*, void>)Get("FspFileSystemSendResponse");
         GetOperationContext = (delegate* unmanaged[Cdecl]<OperationContext*>)Get("FspFileSystemGetOperationContext");
+        OperationProcessId = (delegate* unmanaged[Cdecl]<uint>)resolve("FspFileSystemOperationProcessIdF");
         SetOperationGuard = (delegate* unmanaged[Cdecl]<FileSystemHead*, nint, nint, void>)Get("FspFileSystemSetOperationGuardF");
         ResolveReparsePoints = (delegate* unmanaged[Cdecl]<FileSystemHead*, nint, nint, char*, uint, byte, IoStatusBlock*, byte*, nuint*, NtStatus>)
             Get("FspFileSystemResolveReparsePoints");

@@ -141,6 +141,7 @@ internal static unsafe class OpenCallbacks
             *context = (nint)target.Files.Add(file);
             info->Info = request.Info;
             SetNormalizedName(target, file, info);
+            file.ProcessId = CurrentOperation.ProcessId(target.Exports);
             if (file.DisableCache)
             {
                 CurrentOperation.DisableCache(target.Exports);

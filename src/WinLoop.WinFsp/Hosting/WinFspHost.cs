@@ -22,6 +22,11 @@ public sealed unsafe class WinFspHost : WindowsHost
     /// <summary>Opens that the driver knows.</summary>
     internal int KnownOpens => _target.Files.Count;
 
+    /// <summary>Asks the driver whether it would mount at some free letter; mounts nothing.</summary>
+    /// <exception cref="WinFspMissingException">WinFsp is not installed or too old.</exception>
+    /// <exception cref="WinFspMountException">The driver does not answer.</exception>
+    public static void Probe() => MountPoints.Preflight(WinFspLibrary.Load(), "*");
+
     /// <summary>Mounts and starts serving; when it returns the mount is usable. The host owns the volume from then on
     /// and disposes it when the mount is gone; if this throws, the volume is still the caller's.</summary>
     /// <exception cref="WinFspMissingException">WinFsp is not installed or too old.</exception>

@@ -34,6 +34,28 @@ public abstract class WindowsHost : IMountHost
     /// <summary>The file system as Windows shows it.</summary>
     public string FileSystemType { get; }
 
+    /// <summary>Who has files open, for people: <c>notepad (pid 4711, \notes.txt)</c>; a file that is closed but still in
+    /// Windows' cache counts too.</summary>
+    public IReadOnlyList<string> FindUsers() =>
+        [.. Session.FileSystem.ListUsers().OrderBy(u => u.ProcessId).Select(u =>
+        {
+            string files = u.Files == 1 ? u.Example : $"{u.Example} and {u.Files - 1} more";
+            return u.ProcessId == 0 ? $"a program that is not known ({files})" : $"{NameOf(u.ProcessId)} (pid {u.ProcessId}, {files})";
+        })];
+
+    private static string NameOf(uint processId)
+    {
+        try
+        {
+            using var process = System.Diagnostics.Process.GetProcessById((int)processId);
+            return process.ProcessName;
+        }
+        catch (Exception e) when (e is ArgumentException or InvalidOperationException or System.ComponentModel.Win32Exception)
+        {
+            return "a program that has ended";
+        }
+    }
+
     /// <summary>Files that are open now: by programs, or by Windows for what they have mapped.</summary>
     public int OpenFiles => Session.FileSystem.OpenFiles;
 

@@ -55,6 +55,46 @@ public sealed class NameTests
     }
 
     [Fact]
+    public void OfTwinsOneIsOpenAtATimeAndNeitherIsCached()
+    {
+        using var volume = new WindowsVolume();
+        Inode root = volume.Volume.GetInode(Ext4Volume.RootInode);
+        foreach (string name in (string[])["Dir", "dir"])
+        {
+            Inode directory = volume.Volume.CreateDirectory(root, Encoding.UTF8.GetBytes(name), 0x1FF, Caller.Root);
+            volume.Volume.Release(volume.Volume.Create(directory, "file"u8, 0x1B6, 0, Caller.Root));
+            volume.Volume.Release(directory);
+        }
+        volume.Volume.Release(root);
+        volume.Put("\\other");
+        Assert.Equal(["Dir", "dir", "lost+found", "other"], volume.List("\\"));
+
+        // The path counts, not the name alone, and what is not open yet.
+        WindowsFile open = volume.Open("\\Dir\\file");
+        Assert.True(open.DisableCache);
+        Assert.Equal(NtStatus.SharingViolation, volume.TryOpen("\\dir\\file").Status);
+        volume.Close(volume.Open("\\Dir\\FILE"));
+        volume.Close(volume.Open("\\dir"));
+        WindowsFile other = volume.Open("\\other");
+        Assert.False(other.DisableCache);
+        WindowsFile made = volume.Create("\\dir\\new");
+        Assert.Equal(NtStatus.SharingViolation, volume.TryCreate("\\Dir\\NEW").Status);
+        Assert.Equal([".", "..", "file"], volume.List("\\Dir"));
+        volume.Close(made);
+
+        // A renamed file takes its place along.
+        Assert.Equal(NtStatus.Success, volume.Files.Rename(open, "\\Dir\\file", "\\Dir\\moved", replace: false));
+        volume.Close(volume.Open("\\dir\\file"));
+        Assert.Equal(NtStatus.Success, volume.Rename("\\dir\\new", "\\dir\\moved"));
+        Assert.Equal(NtStatus.SharingViolation, volume.TryOpen("\\dir\\moved").Status);
+        volume.Close(open);
+        volume.Close(volume.Open("\\dir\\moved"));
+        volume.Close(other);
+        Assert.Equal(0, volume.Files.OpenFiles);
+        volume.Finish();
+    }
+
+    [Fact]
     public void CaseSensitiveVolumesTellNamesApart()
     {
         using var volume = new WindowsVolume(options: new WindowsOptions { CaseSensitive = true });

@@ -1,5 +1,6 @@
 using WinLoop.Ext4;
 using WinLoop.Mounting.Windows;
+using WinLoop.Storage;
 using WinLoop.TestKit;
 using WinLoop.WinFsp.Hosting;
 using WinLoop.WinFsp.Package;
@@ -28,7 +29,8 @@ internal sealed class HostMount : IDisposable
         string library = StandInLibrary.Linux;
         Image = image ?? TestImage.Make(megabytes, mkfs);
         MountPoint = $"T{Interlocked.Increment(ref s_mounts)}:";
-        Ext4Volume volume = Image.Mount(new Ext4MountOptions { IsReadOnly = readOnly });
+        Device = new FaultDevice(Image.OpenDevice(readOnly), ownsInner: true);
+        Ext4Volume volume = Ext4Volume.Mount(Device, new Ext4MountOptions { IsReadOnly = readOnly });
         var options = new WinFspMountOptions
         {
             MountPoint = MountPoint,
@@ -42,6 +44,8 @@ internal sealed class HostMount : IDisposable
     }
 
     public TestImage Image { get; }
+    /// <summary>What is between the engine and the image file.</summary>
+    public FaultDevice Device { get; }
     public string MountPoint { get; }
     public WindowsHost Host { get; }
     public StandInClient Client { get; }

@@ -215,13 +215,15 @@ status_t nt_get_reparse(struct handle *handle, struct answer *answer)
 }
 
 /* What the kernel checks of the data before a file system sees it. */
-static status_t check_data(const uint8_t *data, uint32_t length)
+static status_t check_data(const uint8_t *data, uint32_t length, bool deletes)
 {
     if (length < 8 || length > REPLY_MAX)
         return ST_IO_REPARSE_DATA_INVALID;
     uint32_t tag = get32(data), head = (tag & 0x80000000u) != 0 ? 8 : 24;
     if (tag <= 1 || head + get16(data + 4) != length)
         return ST_IO_REPARSE_DATA_INVALID;
+    if (deletes) /* the tag alone, without data */
+        return length == head ? ST_SUCCESS : ST_IO_REPARSE_DATA_INVALID;
     if (tag == TAG_SYMLINK
         && (length < 20 || 20u + get16(data + 8) + get16(data + 10) > length
             || 20u + get16(data + 12) + get16(data + 14) > length))
@@ -238,7 +240,7 @@ static status_t change_reparse(struct handle *handle, const uint8_t *data, uint3
         return ST_ACCESS_DENIED;
     if (volume_has(volume, FLAG_READ_ONLY_VOLUME))
         return ST_MEDIA_WRITE_PROTECTED;
-    status_t status = check_data(data, length);
+    status_t status = check_data(data, length, deletes);
     if (status != ST_SUCCESS)
         return status;
     struct token token;

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Text;
 using WinLoop.TestKit;
 using WinLoop.WindowsTests.StandIn;
 
@@ -31,9 +32,16 @@ public sealed class WineSession : IDisposable
         string folder = Path.Combine(_prefix, "drive_c", "WinFsp", "bin");
         Directory.CreateDirectory(folder);
         File.Copy(StandInLibrary.Windows, Path.Combine(folder, "winfsp-x64.dll"));
-        Shell.Result key = RunWine("reg", ["add", @"HKLM\SOFTWARE\WOW6432Node\WinFsp", "/v", "InstallDir", "/d", @"C:\WinFsp\", "/f"]);
-        Assert.True(key.ExitCode == 0, key.All);
+        RegisterWinFsp(isThere: true);
         _isReady = true;
+    }
+
+    /// <summary>What an installed WinFsp writes down about itself, or takes away.</summary>
+    internal void RegisterWinFsp(bool isThere)
+    {
+        const string Key = @"HKLM\SOFTWARE\WOW6432Node\WinFsp";
+        Shell.Result result = RunWine("reg", isThere ? ["add", Key, "/v", "InstallDir", "/d", @"C:\WinFsp\", "/f"] : ["delete", Key, "/f"]);
+        Assert.True(result.ExitCode == 0, result.All);
     }
 
     /// <summary>A path as programs under Wine see it.</summary>
@@ -41,6 +49,13 @@ public sealed class WineSession : IDisposable
 
     /// <summary>Runs winloop.exe to its end.</summary>
     internal Shell.Result Run(params string[] arguments) => RunWine(s_program.Value, arguments);
+
+    /// <summary>Runs winloopw.exe, as the Explorer does.</summary>
+    internal Shell.Result Click(string portFile, params string[] arguments) =>
+        RunWine(Path.Combine(Path.GetDirectoryName(s_program.Value)!, "winloopw.exe"), arguments, portFile);
+
+    /// <summary>The same, and what it starts tells its port in a file.</summary>
+    internal Shell.Result RunWithPort(string portFile, params string[] arguments) => RunWine(s_program.Value, arguments, portFile);
 
     /// <summary>Starts winloop.exe; the caller ends it.</summary>
     internal Process Spawn(string portFile, params string[] arguments)
@@ -67,20 +82,51 @@ public sealed class WineSession : IDisposable
         }
     }
 
-    private Shell.Result RunWine(string program, IEnumerable<string> arguments)
+    /// <summary>Folder of the published program.</summary>
+    internal static string Program => Path.GetDirectoryName(s_program.Value)!;
+
+    /// <summary>The repository.</summary>
+    internal static string Root => Path.GetFullPath(Path.Combine(Program, "..", ".."));
+
+    /// <summary>A file on the prefix' drive C: as Linux sees it.</summary>
+    internal string OnDriveC(string path) => Path.Combine(_prefix, "drive_c", path);
+
+    internal Shell.Result RunWine(string program, IEnumerable<string> arguments, string? portFile = null)
     {
-        using Process process = Process.Start(Prepare(program, arguments))!;
-        Task<string> output = process.StandardOutput.ReadToEndAsync(), error = process.StandardError.ReadToEndAsync();
+        ProcessStartInfo start = Prepare(program, arguments);
+        if (portFile is not null)
+        {
+            start.Environment["WINLOOP_STANDIN_PORT_FILE"] = Windows(portFile);
+        }
+        using Process process = Process.Start(start)!;
+        StringBuilder output = new(), error = new();
+        process.OutputDataReceived += (_, line) => Add(output, line.Data);
+        process.ErrorDataReceived += (_, line) => Add(error, line.Data);
+        process.BeginOutputReadLine();
+        process.BeginErrorReadLine();
         if (!process.WaitForExit(120_000))
         {
             process.Kill(entireProcessTree: true);
             Assert.Fail($"{program} {string.Join(' ', arguments)} did not end.");
         }
-        // A service of Wine may keep the pipes open for longer than the program lives.
-        Task.WaitAll([output, error], 10_000);
-        return new Shell.Result(process.ExitCode, Text(output), Text(error));
+        // What it started, or a service of Wine, may keep the pipes open for longer than the program lives: Wine hands
+        // them on whatever the program says.
+        Thread.Sleep(200);
+        lock (output)
+        {
+            lock (error)
+            {
+                return new Shell.Result(process.ExitCode, output.ToString(), error.ToString());
+            }
+        }
 
-        static string Text(Task<string> task) => task.IsCompletedSuccessfully ? task.Result.Replace("\r", "", StringComparison.Ordinal) : "";
+        static void Add(StringBuilder text, string? line)
+        {
+            lock (text)
+            {
+                text.Append(line is null ? "" : line.TrimEnd('\r') + "\n");
+            }
+        }
     }
 
     private ProcessStartInfo Prepare(string program, IEnumerable<string> arguments)

@@ -149,14 +149,75 @@ public sealed class WineTests(WineSession session, ITestOutputHelper output) : I
             {
                 Shell.Result busy = session.Run("unmount", "X:");
                 Assert.Equal(6, busy.ExitCode);
-                Assert.Contains("open file", busy.Error, StringComparison.Ordinal);
+                Assert.Matches(@"it is used by .* \(pid \d+, \\open\)", busy.Error);
             }
             mount.Unmount();
         }
         Assert.Equal(3, session.Run("mount", @"Z:\no\such.img", "X:", "--foreground").ExitCode);
         Assert.Equal(2, session.Run("mount", WineSession.Windows(image.Path), "X:", "--foreground", "--acl", "nobody").ExitCode);
-        Assert.Equal(2, session.Run("mount", WineSession.Windows(image.Path), "X:").ExitCode);
         Assert.Equal(3, session.Run("unmount", "X:").ExitCode);
+    }
+
+    [Fact]
+    public void A_mount_in_the_background_outlives_the_command()
+    {
+        session.Start();
+        using TestImage image = TestImage.Make(64);
+        string portFile = Path.Combine(Path.GetDirectoryName(image.Path)!, "port file"), path = WineSession.Windows(image.Path);
+        Shell.Result mounted = session.RunWithPort(portFile, "mount", path, "X:", "--acl", "everyone");
+        Assert.Equal((0, "X:\n"), (mounted.ExitCode, mounted.Output));
+        try
+        {
+            Shell.Result again = session.Run("mount", path, "Y:");
+            Assert.Equal(6, again.ExitCode);
+            Assert.Contains("it is mounted on X:", again.Error, StringComparison.Ordinal);
+            using StandInClient stranger = StandInClient.Tcp(int.Parse(File.ReadAllText(portFile), System.Globalization.CultureInfo.InvariantCulture), "X:");
+            stranger.WriteAll(@"\of a stranger", "let in by --acl"u8);
+            stranger.FlushVolume().ThrowIfFailed("flush");
+        }
+        finally
+        {
+            Shell.Result unmounted = session.Run("unmount", "--force", "X:");
+            Assert.True(unmounted.ExitCode == 0, unmounted.All);
+        }
+        image.AssertClean();
+        Assert.Equal("let in by --acl", image.WithKernel("cat \"$M/of a stranger\""));
+        Assert.DoesNotContain("X:", session.Run("list").Output, StringComparison.Ordinal);
+        Assert.Equal(3, session.Run("mount", @"Z:\no\such.img").ExitCode);
+    }
+
+    [Fact]
+    public void A_double_click_mounts_and_a_second_one_goes_there()
+    {
+        session.Start();
+        using TestImage image = TestImage.Make(64);
+        string folder = Path.GetDirectoryName(image.Path)!, portFile = Path.Combine(folder, "port"), odd = Path.Combine(folder, "my Büro, image.ext4");
+        File.Move(image.Path, odd);
+        Shell.Result first = session.Click(portFile, WineSession.Windows(odd));
+        Assert.True(first.ExitCode == 0, first.All);
+        string drive;
+        using (System.Text.Json.JsonDocument list = System.Text.Json.JsonDocument.Parse(session.Run("list", "--json").Output))
+        {
+            System.Text.Json.JsonElement mount = Assert.Single(list.RootElement.GetProperty("mounts").EnumerateArray());
+            Assert.Equal(WineSession.Windows(odd), mount.GetProperty("image").GetString());
+            drive = mount.GetProperty("directory").GetString()!;
+        }
+        Assert.Equal(0, session.Click(portFile, WineSession.Windows(odd)).ExitCode);
+        using (StandInClient client = StandInClient.Tcp(int.Parse(File.ReadAllText(portFile), System.Globalization.CultureInfo.InvariantCulture), drive))
+        {
+            client.SetToken(Descriptor.Sid(5, 21, 0, 0, 0, 1000), Descriptor.Sid(5, 21, 0, 0, 0, 513));
+            client.WriteAll(@"\clicked", "x"u8);
+            using NtFile open = client.Create(@"\clicked", Access.Read, Disposition.Open);
+            // Files are open, and nobody can be asked here: it stays.
+            Assert.Equal(6, session.Click(portFile, "--unmount", drive + "\"").ExitCode);
+        }
+        Assert.Equal(0, session.Click(portFile, "--unmount", drive + "\"").ExitCode);
+        File.Move(odd, image.Path);
+        image.AssertClean();
+        Assert.Equal(3, session.Click(portFile, @"Z:\no such file.ext4").ExitCode);
+        Assert.Equal(2, session.Click(portFile).ExitCode);
+        File.WriteAllText(Path.Combine(folder, "text.img"), "this is no image");
+        Assert.Equal(5, session.Click(portFile, WineSession.Windows(Path.Combine(folder, "text.img"))).ExitCode);
     }
 
     // Creates, writes, checks, renames and deletes files of its own; what it reads must be what it wrote.

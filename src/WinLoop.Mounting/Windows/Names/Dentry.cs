@@ -3,7 +3,11 @@ using WinLoop.Ext4;
 namespace WinLoop.Mounting.Windows.Names;
 
 /// <summary>Where a dentry is: replaced as a whole, so that a reader never sees half of a move.</summary>
-internal sealed record DentryPlace(Dentry? Parent, string Name);
+internal sealed record DentryPlace(Dentry? Parent, string Name)
+{
+    /// <summary>Of the name alone; equal for names that differ in case only.</summary>
+    public int FoldedHash { get; } = NameCase.FoldedHash(Name);
+}
 
 /// <summary>
 /// A name that is in memory together with what it names. There is one object for every name in use, whatever spelling it
@@ -106,6 +110,9 @@ internal sealed class DirectoryNames
 
     /// <summary>The last listing, as long as somebody uses it or memory is not short; good while the sequence is its own.</summary>
     public WeakReference<DirectorySnapshot>? LastListing;
+
+    /// <summary>Names were seen that differ in case only.</summary>
+    public volatile bool HasTwins;
 
     /// <summary>The directory holds more names than an index may.</summary>
     public bool IsTooLarge;

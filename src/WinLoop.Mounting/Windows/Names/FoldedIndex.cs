@@ -15,6 +15,12 @@ internal sealed class FoldedIndex
     /// <summary>Names in the index, twins counted once.</summary>
     public int Count => _names.Count;
 
+    /// <summary>There are names that differ in case only.</summary>
+    public bool HasTwins { get; private set; }
+
+    /// <summary>True if another name differs from this one in case only.</summary>
+    public bool IsTwin(string name) => _names.TryGetValue(name, out List<string>? twins) && twins is not null;
+
     /// <summary>The name that a spelling means: itself if it is there, else the first twin; null if there is none.</summary>
     public string? Find(ReadOnlySpan<char> spelling)
     {
@@ -71,6 +77,7 @@ internal sealed class FoldedIndex
         if (names.Count > 0)
         {
             names.Sort(NameComparer.CompareBytes);
+            HasTwins |= names.Count > 1;
             _names.Add(names[0], names.Count > 1 ? names[1..] : null);
         }
     }

@@ -163,9 +163,30 @@ internal sealed partial class NameCache
             names.IsTooLarge = true;
             return null;
         }
+        names.HasTwins |= index.HasTwins;
         Volatile.Write(ref names.Index, index);
         BoundIndexes(names, index);
         return index;
+    }
+
+    /// <summary>True if a path that differs in case only may lead to another file: something on the way is known to have a
+    /// twin.</summary>
+    public bool MayHaveTwin(Dentry dentry)
+    {
+        for (DentryPlace place = dentry.Place; place.Parent is { } parent; place = parent.Place)
+        {
+            if (parent.Directory is { HasTwins: true } names)
+            {
+                lock (names.ChangeLock)
+                {
+                    if (IndexOf(parent) is not { } index || index.IsTwin(place.Name))
+                    {
+                        return true;
+                    }
+                }
+            }
+        }
+        return false;
     }
 
     // The oldest indexes go until the rest is small enough; an owner that works with one just now ends with it.
@@ -205,6 +226,7 @@ internal sealed partial class NameCache
                     best = candidate;
                     return false;
                 }
+                parent.Directory!.HasTwins |= best is not null;
                 best = best is null || NameComparer.CompareBytes(candidate, best) < 0 ? candidate : best;
             }
             return true;

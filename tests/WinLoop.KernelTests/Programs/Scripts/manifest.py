@@ -1,11 +1,13 @@
 #!/usr/bin/env python3
 """Prints a tree as one sorted line per entry, to be compared with another tree's.
 
-manifest.py [--image] DIRECTORY
+manifest.py [--image | --windows] DIRECTORY
 
 Always: kind, mode, owner, link count, mtime in ns, size of files, device number, target, extended attributes
 with values (ACLs are among them), SHA-256 of the content, and which names are one inode.
 With --image also what only two mounts of one image share: inode number, ctime, blocks, sizes of directories.
+With --windows only what goes through Windows: mtime in units of 100 ns, user.* attributes, every name on its own,
+names and targets in hexadecimal.
 """
 import errno
 import hashlib
@@ -43,10 +45,25 @@ def attributes(path):
                     for name in sorted(os.listxattr(path, follow_symlinks=False)))
 
 
+def print_windows(name, path, info):
+    kind = stat.S_IFMT(info.st_mode)
+    what = "-"
+    if kind == stat.S_IFREG:
+        what = f"{info.st_size}:{digest(path)}"
+    elif kind == stat.S_IFLNK:
+        what = os.readlink(path).hex()
+    elif kind in (stat.S_IFCHR, stat.S_IFBLK):
+        what = f"{os.major(info.st_rdev)}:{os.minor(info.st_rdev)}"
+    values = [f"{a[5:].lower()}={os.getxattr(path, a, follow_symlinks=False).hex()}" for a in sorted(os.listxattr(path, follow_symlinks=False))
+              if a.startswith("user.") and a != "user.DOSATTRIB"]
+    print(name.hex() or "-", f"{info.st_mode:o}", f"{info.st_uid}:{info.st_gid}", info.st_mtime_ns // 100, what, ",".join(values) or "-")
+
+
 def main():
     arguments = sys.argv[1:]
+    is_windows = "--windows" in arguments
     is_image = "--image" in arguments
-    root = os.fsencode([a for a in arguments if a != "--image"][0])
+    root = os.fsencode([a for a in arguments if not a.startswith("--")][0])
     first_names = {}
     pending, names = [b""], []
     while pending:
@@ -63,6 +80,9 @@ def main():
     for name in sorted(names):
         path = os.path.join(root, name) if name else root
         info = os.lstat(path)
+        if is_windows:
+            print_windows(name, path, info)
+            continue
         kind = stat.S_IFMT(info.st_mode)
         fields = [repr(name)[1:], f"{info.st_mode:o}", f"{info.st_uid}:{info.st_gid}", f"links={info.st_nlink}", f"m={info.st_mtime_ns}"]
         if kind == stat.S_IFREG:

@@ -1,0 +1,65 @@
+using System.Runtime.InteropServices;
+using WinLoop.Mounting;
+using WinLoop.Mounting.Registry;
+
+namespace WinLoop.Cli.Diagnosis;
+
+/// <summary>How an item is.</summary>
+internal enum ItemState
+{
+    /// <summary>As it should be.</summary>
+    Fine,
+    /// <summary>Mounts work, but something will be missed.</summary>
+    Odd,
+    /// <summary>Mounts do not work.</summary>
+    Broken,
+}
+
+/// <summary>One item that was looked at.</summary>
+/// <param name="Name">What.</param>
+/// <param name="State">How it is.</param>
+/// <param name="Finding">What was found.</param>
+/// <param name="Remedy">What to do; null if nothing is to be done.</param>
+internal sealed record CheckedItem(string Name, ItemState State, string Finding, string? Remedy = null);
+
+/// <summary>Looks at what mounts depend on. Changes nothing.</summary>
+internal static class Doctor
+{
+    /// <summary>All items of this system.</summary>
+    internal static IReadOnlyList<CheckedItem> Examine()
+    {
+        var items = new List<CheckedItem>
+        {
+            new("system", ItemState.Fine, $"{RuntimeInformation.OSDescription}, {RuntimeInformation.ProcessArchitecture}, .NET {Environment.Version}"),
+        };
+        items.AddRange(OperatingSystem.IsWindows() ? WindowsItems.Examine() : LinuxItems.Examine());
+        items.Add(Registry());
+        items.Add(Mounts());
+        return items;
+    }
+
+    private static CheckedItem Registry()
+    {
+        try
+        {
+            string folder = MountRegistry.Open().Folder;
+            string probe = Path.Combine(folder, $"probe-{Environment.ProcessId}");
+            File.WriteAllText(probe, "");
+            File.Delete(probe);
+            return new CheckedItem("records of mounts", ItemState.Fine, folder);
+        }
+        catch (Exception e) when (e is MountException or IOException or UnauthorizedAccessException)
+        {
+            return new CheckedItem("records of mounts", ItemState.Broken, e.Message, (e as MountException)?.Hint ?? "Make the folder writable for you.");
+        }
+    }
+
+    private static CheckedItem Mounts()
+    {
+        IReadOnlyList<KnownMount> mounts = MountRegistry.ListAll();
+        string[] dead = [.. mounts.Where(m => m.State == MountState.Dead).Select(m => m.Record.Directory)];
+        return dead.Length > 0
+            ? new CheckedItem("mounts", ItemState.Odd, $"the process that served {string.Join(" and ", dead)} has died", $"Undo it: winloop unmount {dead[0]}")
+            : new CheckedItem("mounts", ItemState.Fine, mounts.Count == 0 ? "none" : $"{mounts.Count}, all served");
+    }
+}
