@@ -5,6 +5,9 @@ using WinLoop.Cli.Serving;
 using WinLoop.Mounting;
 using WinLoop.Mounting.Linux;
 using WinLoop.Mounting.Registry;
+using WinLoop.Mounting.Windows;
+using WinLoop.Service;
+using WinLoop.Service.Client;
 
 namespace WinLoop.Cli.Commands;
 
@@ -31,6 +34,12 @@ internal sealed class MountCommand
     private readonly Option<int?> _partition = new("--partition", "-p") { Description = "Number of the partition; the only one with ext is found by itself.", HelpName = "N" };
     private readonly Option<string?> _offset = new("--offset") { Description = "Where the volume starts in the image, in bytes or with K, M, G, T.", HelpName = "N" };
     private readonly Option<string?> _sizeLimit = new("--sizelimit") { Description = "How much of the image is used, in bytes or with K, M, G, T.", HelpName = "N" };
+    private readonly Option<bool> _service = new("--service")
+    {
+        Description = OperatingSystem.IsWindows() ? "Let the service mount it, and fail if it does not run; without this it does if it runs."
+            : "Let the service mount it; without this a process of its own does.",
+    };
+    private readonly Option<bool> _keep = new("--keep", "-k") { Description = "Let the service mount it, now and whenever it starts, until it is unmounted." };
     private readonly WindowsMountArguments _windows = new();
     // From the process in front to the one in the background.
     private readonly Option<string?> _serve = new("--serve") { Hidden = true };
@@ -41,7 +50,7 @@ internal sealed class MountCommand
     {
         var command = new Command("mount", "Mounts an image; prints the directory.")
         {
-            _image, _directory, _readOnly, _options, _foreground, _partition, _offset, _sizeLimit, _serve,
+            _image, _directory, _readOnly, _options, _foreground, _partition, _offset, _sizeLimit, _service, _keep, _serve,
         };
         if (OperatingSystem.IsWindows())
         {
@@ -67,8 +76,42 @@ internal sealed class MountCommand
         var notes = new List<string>();
         MountRequest request = Parse(parsed, notes);
         notes.ForEach(report.Note);
-        return parsed.GetValue(_foreground) ? ForegroundServer.Run(request, report) : MountInBackground(parsed, request, report);
+        bool isAsked = parsed.GetValue(_service) || parsed.GetValue(_keep);
+        if (parsed.GetValue(_foreground))
+        {
+            return !isAsked ? ForegroundServer.Run(request, report)
+                : throw new MountException(MountError.Usage, "mount", "this process or the service serves a mount, not both", "Leave out --foreground.");
+        }
+        return MountByService(parsed, request, isAsked, report) ?? MountInBackground(parsed, request, report);
     }
+
+    // Null if the service was not asked for and a process of this user's own does it.
+    private int? MountByService(ParseResult parsed, MountRequest request, bool isAsked, Report report)
+    {
+        // WinFsp would make a folder with the rights of the service: only letters are its business.
+        bool isUsual = OperatingSystem.IsWindows() && (request.Directory is null || DriveMountPoint.IsLetter(request.Directory));
+        if (!isAsked && !isUsual)
+        {
+            return null;
+        }
+        string what = $"cannot mount {request.Image}";
+        using ServiceClient? client = isAsked ? ServiceClient.Connect(what) : ServiceClient.TryConnect();
+        if (client is null)
+        {
+            return null;
+        }
+        MountResult result = client.Mount(request, parsed.GetValue(_keep));
+        foreach (string note in result.Notes)
+        {
+            report.Note(Printable.Text(note));
+        }
+        MountAnswerWriter.Write(ToAnswer(result.Mount), report);
+        return 0;
+    }
+
+    /// <summary>The answer for a mount of the service.</summary>
+    internal static MountAnswer ToAnswer(ServiceMount m) => new(m.Directory, m.Image, m.Partition, m.Offset, m.Size, m.Label, m.Uuid, m.ReadOnly,
+        m.ReadOnlyReason, m.FileSystem, m.Device, m.Pid);
 
     private MountRequest Parse(ParseResult parsed, List<string> notes)
     {

@@ -1,9 +1,11 @@
 using System.CommandLine;
 using WinLoop.Cli.Output;
+using WinLoop.Cli.Serving;
 using WinLoop.Mounting;
 using WinLoop.Mounting.Control;
 using WinLoop.Mounting.Linux;
 using WinLoop.Mounting.Registry;
+using WinLoop.Service.Client;
 
 namespace WinLoop.Cli.Commands;
 
@@ -44,7 +46,8 @@ internal static class UnmountCommand
     {
         var done = new List<UnmountAnswer>();
         var failed = new List<MountException>();
-        foreach (KnownMount mount in MountRegistry.ListAll().Where(m => CurrentUser.IsRoot || m.Record.Owner == CurrentUser.Uid))
+        // Of the service's mounts the user is told his own, an administrator all.
+        foreach (KnownMount mount in ServiceMounts.ListAll().Where(m => CurrentUser.IsRoot || m.Record.ServiceId != null || m.Record.Owner == CurrentUser.Uid))
         {
             try
             {
@@ -73,6 +76,13 @@ internal static class UnmountCommand
     {
         MountRecord record = mount.Record;
         string what = $"cannot unmount {target}";
+        if (record.ServiceId is { } id)
+        {
+            using ServiceClient client = ServiceClient.Connect(what);
+            client.Unmount(id, force);
+            report.Note($"Unmounted {Printable.Text(record.Image)}.");
+            return new UnmountAnswer(record.Directory, record.Image);
+        }
         if (mount.State == MountState.Mounted)
         {
             Detach(record, force, what);

@@ -21,6 +21,7 @@ internal sealed unsafe class SocketChannel : Channel
         _socket = socket;
         _fd = (int)socket.Handle;
         Peer = UnixSocket.GetPeer(_fd);
+        socket.Blocking = true;
     }
 
     /// <summary>The other side.</summary>

@@ -78,4 +78,5 @@ internal sealed class ProtocolException(string message) : IOException(message);
     DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull)]
 [JsonSerializable(typeof(ServiceRequest))]
 [JsonSerializable(typeof(ServiceAnswer))]
+[JsonSerializable(typeof(Kept.KeptFile))]
 internal sealed partial class ServiceJson : JsonSerializerContext;
