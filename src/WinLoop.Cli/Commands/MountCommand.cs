@@ -88,8 +88,8 @@ internal sealed class MountCommand
     // Null if the service was not asked for and a process of this user's own does it.
     private int? MountByService(ParseResult parsed, MountRequest request, bool isAsked, Report report)
     {
-        // WinFsp would make a folder with the rights of the service: only letters are its business.
-        bool isUsual = OperatingSystem.IsWindows() && (request.Directory is null || DriveMountPoint.IsLetter(request.Directory));
+        // WinFsp would make a folder with the rights of the service: only letters are its business, and of images only files.
+        bool isUsual = OperatingSystem.IsWindows() && !request.Image.StartsWith(@"\\.\", StringComparison.Ordinal) && (request.Directory is null || DriveMountPoint.IsLetter(request.Directory));
         if (!isAsked && !isUsual)
         {
             return null;

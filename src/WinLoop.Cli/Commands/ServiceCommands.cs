@@ -16,9 +16,9 @@ internal static class ServiceCommands
         var command = new Command("service", "Runs, installs and asks the service that mounts for all users.")
         {
             Run(),
-            Simple("install", "Installs the Windows service and starts it with Windows (administrator).", _ => Windows("install", ServiceInstaller.Install)),
-            Simple("uninstall", "Stops and removes the Windows service (administrator).", _ => Windows("uninstall", ServiceInstaller.Uninstall)),
-            Simple("start", "Starts the Windows service (administrator).", _ => Windows("start", ServiceInstaller.Start)),
+            Simple("install", "Installs the Windows service and starts it with Windows (administrator).", _ => Manage("install")),
+            Simple("uninstall", "Stops and removes the Windows service (administrator).", _ => Manage("uninstall")),
+            Simple("start", "Starts the Windows service (administrator).", _ => Manage("start")),
             Simple("stop", "Stops the service: everything is unmounted first (administrator).", Stop),
             Simple("status", "Tells whether the service runs.", Status),
             Simple("resume", "Brings back this user's remembered mounts that wait for him.", Resume),
@@ -49,14 +49,25 @@ internal static class ServiceCommands
         return command;
     }
 
-    private static int Windows(string verb, Action action)
+    private static int Manage(string verb)
     {
         if (!OperatingSystem.IsWindows())
         {
             throw new MountException(MountError.Unsupported, $"service {verb}", "that is for Windows",
                 "Here systemd, or whatever starts services, runs 'winloop service run'; the manual has a unit file.");
         }
-        action();
+        switch (verb)
+        {
+            case "install":
+                ServiceInstaller.Install();
+                break;
+            case "uninstall":
+                ServiceInstaller.Uninstall();
+                break;
+            default:
+                ServiceInstaller.Start();
+                break;
+        }
         return 0;
     }
 

@@ -36,9 +36,22 @@ internal static class UnmountCommand
 
     private static int Run(string target, bool force, Report report)
     {
-        UnmountAnswer answer = Unmount(MountFinder.Find(target, "cannot unmount " + target), target, force, report);
+        UnmountAnswer answer = ForgetRemembered(target) ?? Unmount(MountFinder.Find(target, "cannot unmount " + target), target, force, report);
         report.Answer(answer, () => AnswerJson.Readable.UnmountAnswer, _ => { });
         return 0;
+    }
+
+    // One that the service remembers and has not mounted is forgotten.
+    private static UnmountAnswer? ForgetRemembered(string target)
+    {
+        string path = HostPath.Resolve(target);
+        if (ServiceMounts.List().FirstOrDefault(m => !ServiceMounts.IsMounted(m) && (m.Image == path || m.Id == target)) is not { } remembered)
+        {
+            return null;
+        }
+        using ServiceClient client = ServiceClient.Connect("cannot forget " + target);
+        client.Unmount(remembered.Id, force: false);
+        return new UnmountAnswer(remembered.Directory, remembered.Image);
     }
 
     // One that fails does not keep the others.

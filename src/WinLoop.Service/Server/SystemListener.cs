@@ -1,5 +1,8 @@
+using System.Security.AccessControl;
+using System.Security.Principal;
 using WinLoop.Service.Kept;
 using WinLoop.Service.Linux;
+using WinLoop.Service.Windows;
 
 namespace WinLoop.Service.Server;
 
@@ -8,10 +11,32 @@ internal static class SystemListener
 {
     /// <summary>Starts listening.</summary>
     internal static ServiceListener Open(string endpoint) =>
-        OperatingSystem.IsWindows() ? throw new PlatformNotSupportedException() : SocketListener.Open(endpoint);
+        OperatingSystem.IsWindows() ? PipeListener.Open(endpoint) : SocketListener.Open(endpoint);
 
     /// <summary>Opens remembered images.</summary>
-    internal static KeptImages CreateKeptImages() => new LinuxKeptImages();
+    internal static KeptImages CreateKeptImages() => OperatingSystem.IsWindows() ? new WindowsKeptImages() : new LinuxKeptImages();
 
-    internal static void MakePrivateFolder(string folder) => Directory.CreateDirectory(folder);
+    /// <summary>A folder on Windows that nobody but the service and administrators can change.</summary>
+    [System.Runtime.Versioning.SupportedOSPlatform("windows")]
+    internal static void MakePrivateFolder(string folder)
+    {
+        var security = new DirectorySecurity();
+        security.SetAccessRuleProtection(isProtected: true, preserveInheritance: false);
+        using var self = WindowsIdentity.GetCurrent();
+        foreach (IdentityReference who in new[] { new SecurityIdentifier(WellKnownSidType.LocalSystemSid, null),
+            new SecurityIdentifier(WellKnownSidType.BuiltinAdministratorsSid, null), self.User! })
+        {
+            security.AddAccessRule(new FileSystemAccessRule(who, FileSystemRights.FullControl,
+                InheritanceFlags.ContainerInherit | InheritanceFlags.ObjectInherit, PropagationFlags.None, AccessControlType.Allow));
+        }
+        // The parent first: users may create folders in ProgramData, and whoever made it would own it.
+        DirectoryInfo place = new(folder);
+        place.Parent?.Create();
+        if (!place.Exists)
+        {
+            place.Create(security);
+            return;
+        }
+        place.SetAccessControl(security);
+    }
 }
