@@ -1,4 +1,5 @@
 using System.IO.Pipes;
+using System.Runtime.InteropServices;
 using System.Runtime.Versioning;
 using System.Security.Principal;
 using WinLoop.Mounting;
@@ -18,7 +19,8 @@ internal static class PipeClient
     /// <exception cref="MountException">What serves there is not the service.</exception>
     internal static Channel? TryConnect(string name)
     {
-        if (!File.Exists(PipeFolder + name))
+        // Whether there is a pipe at all is known at once; Connect would wait for one to be made.
+        if (!Win32.WaitNamedPipe(PipeFolder + name, BusyMilliseconds) && Marshal.GetLastPInvokeError() == Win32.FileNotFound)
         {
             return null;
         }

@@ -12,7 +12,7 @@ internal static unsafe partial class Win32
     // Whoever is behind a path may learn who we are, and not act as us.
     internal const uint SqosIdentification = 0x00100000 | 0x00010000;
     internal const uint FileTypeDisk = 1;
-    internal const int AccessDenied = 5, SharingViolation = 32, WriteProtect = 19;
+    internal const int FileNotFound = 2, AccessDenied = 5, SharingViolation = 32, WriteProtect = 19;
     internal const uint TokenQuery = 8, ProcessQueryLimited = 0x1000;
     internal const int TokenUser = 1, TokenPrimaryGroup = 5;
 
@@ -32,6 +32,10 @@ internal static unsafe partial class Win32
     [LibraryImport("kernel32", SetLastError = true)]
     [return: MarshalAs(UnmanagedType.Bool)]
     internal static partial bool GetNamedPipeServerProcessId(SafePipeHandle pipe, out uint id);
+
+    [LibraryImport("kernel32", EntryPoint = "WaitNamedPipeW", StringMarshalling = StringMarshalling.Utf16, SetLastError = true)]
+    [return: MarshalAs(UnmanagedType.Bool)]
+    internal static partial bool WaitNamedPipe(string name, uint milliseconds);
 
     [LibraryImport("advapi32", SetLastError = true)]
     [return: MarshalAs(UnmanagedType.Bool)]
