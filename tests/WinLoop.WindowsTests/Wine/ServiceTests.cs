@@ -15,6 +15,7 @@ public sealed class ServiceTests(WineSession session) : IClassFixture<WineSessio
         using TestImage image = TestImage.Make(32);
         string path = WineSession.Windows(image.Path);
         session.Start();
+        using System.Diagnostics.Process hold = session.Hold();
         Assert.Equal(HostMissing, session.Run("service", "status").ExitCode);
         Assert.Equal(HostMissing, session.Run("mount", path, "X:", "--service").ExitCode);
         Succeed("service", "install");
@@ -54,6 +55,7 @@ public sealed class ServiceTests(WineSession session) : IClassFixture<WineSessio
             Succeed("service", "uninstall");
         }
         AssertClean(image);
+        hold.StandardInput.Close();
         Assert.Equal("not-installed", JsonDocument.Parse(session.Run("service", "status", "--json").Output).RootElement.GetProperty("state").GetString());
     }
 

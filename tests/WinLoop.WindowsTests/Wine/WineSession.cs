@@ -65,6 +65,9 @@ public sealed class WineSession : IDisposable
         return Process.Start(start)!;
     }
 
+    /// <summary>Keeps the session of Wine running between programs, which ends it, services and all, when none is left.</summary>
+    internal Process Hold() => Process.Start(Prepare("cmd", []))!;
+
     /// <inheritdoc/>
     public void Dispose()
     {
