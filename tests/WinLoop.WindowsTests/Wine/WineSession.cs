@@ -66,7 +66,12 @@ public sealed class WineSession : IDisposable
     }
 
     /// <summary>Keeps the session of Wine running between programs, which ends it, services and all, when none is left.</summary>
-    internal Process Hold() => Process.Start(Prepare("cmd", []))!;
+    internal Process Hold()
+    {
+        // The session that made the prefix may be just ending; what is told to its service manager is lost with it.
+        Shell.Run("env", [$"WINEPREFIX={_prefix}", WineServer, "-k"]);
+        return Process.Start(Prepare("cmd", []))!;
+    }
 
     /// <inheritdoc/>
     public void Dispose()
