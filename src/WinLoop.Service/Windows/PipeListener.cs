@@ -56,24 +56,42 @@ internal sealed class PipeListener : ServiceListener
     /// <inheritdoc/>
     internal override ClientConnection? Accept()
     {
-        NamedPipeServerStream? pipe = null;
+        while (true)
+        {
+            NamedPipeServerStream pipe = Interlocked.Exchange(ref _next, null) ?? Create(_name, PipeOptions.None);
+            try
+            {
+                pipe.WaitForConnectionAsync(_end.Token).GetAwaiter().GetResult();
+                // The next instance is there before this client is served, so that the name is never free.
+                _next = Create(_name, PipeOptions.None);
+                return new PipeConnection(pipe);
+            }
+            catch (Exception e) when (_end.IsCancellationRequested && e is OperationCanceledException or ObjectDisposedException)
+            {
+                pipe.Dispose();
+                return null;
+            }
+            catch (Exception e)
+            {
+                Replace(pipe);
+                if (e is not IOException)
+                {
+                    throw;
+                }
+                // That client has gone before it was taken in.
+            }
+        }
+    }
+
+    private void Replace(NamedPipeServerStream pipe)
+    {
         try
         {
-            pipe = Interlocked.Exchange(ref _next, null) ?? Create(_name, PipeOptions.None);
-            pipe.WaitForConnectionAsync(_end.Token).GetAwaiter().GetResult();
-            // The next instance is there before this client is served, so that the name is never free.
-            _next = Create(_name, PipeOptions.None);
-            return new PipeConnection(pipe);
+            _next ??= Create(_name, PipeOptions.None);
         }
-        catch (Exception e) when (_end.IsCancellationRequested && e is OperationCanceledException or ObjectDisposedException or IOException)
+        finally
         {
-            pipe?.Dispose();
-            return null;
-        }
-        catch
-        {
-            pipe?.Dispose();
-            throw;
+            pipe.Dispose();
         }
     }
 
