@@ -165,4 +165,6 @@ public sealed record Ext4MountOptions
     public string? MountPoint { get; init; }
     /// <summary>Run background commits on a thread of the volume's own; false = only on demand (tests).</summary>
     public bool UseBackgroundCommit { get; init; } = true;
+    /// <summary>For tests of the engine only.</summary>
+    internal TestHooks? Hooks { get; init; }
 }

@@ -1,4 +1,6 @@
+using System.Buffers;
 using System.Text;
+using System.Text.Unicode;
 using WinLoop.Ext4.Journal;
 
 namespace WinLoop.Ext4;
@@ -30,7 +32,7 @@ public sealed partial class Ext4Volume
             RequireWritable();
             Span<byte> name = stackalloc byte[MaxLabelBytes];
             name.Clear();
-            if (label.Contains('\0') || !Encoding.UTF8.TryGetBytes(label, name, out _))
+            if (label.Contains('\0') || Utf8.FromUtf16(label, name, out _, out _, replaceInvalidSequences: false) != OperationStatus.Done)
             {
                 throw new Ext4Exception(Errno.EINVAL, $"a label has at most {MaxLabelBytes} bytes of UTF-8");
             }

@@ -99,6 +99,9 @@ public sealed partial class Ext4Volume
         return (replayed, result);
     }
 
+    // JBD2_MIN_JOURNAL_BLOCKS without the superblock.
+    private const long ShortestLog = 1023;
+
     private void Open(bool isRecovered, bool isRebuilt)
     {
         if (MountedReadOnly)
@@ -111,6 +114,15 @@ public sealed partial class Ext4Volume
         {
             JournalMap map = JournalMapReader.Read(Device, Geometry, Superblock);
             JournalSuperblock journal = JournalRecovery.ReadSuperblock(Device, Geometry, map);
+            JournalFormat format = JournalFormat.Create(journal, Geometry.BlockSize, map.Count);
+            if (format.End - format.First < ShortestLog)
+            {
+                // A transaction would not fit; the kernel does not take it either.
+                MountedReadOnly = true;
+                ReadOnlyReason = "the journal is too short";
+                Journal = new JournalManager(this, null);
+                return;
+            }
             if (journal.Start != 0)
             {
                 // The volume was marked clean over a log that was not: nobody may replay that later.
@@ -131,7 +143,8 @@ public sealed partial class Ext4Volume
             RefreshFreeCounts();
             Superblock.Incompat &= ~IncompatFeatures.Recover;
         }
-        if (isRecovered || isRebuilt)
+        bool clearsMark = ClearEmptyOrphanMark();
+        if (isRecovered || isRebuilt || clearsMark)
         {
             WriteSuperblockNow();
         }
@@ -148,6 +161,23 @@ public sealed partial class Ext4Volume
                     $"freed {freed} and truncated {truncated} orphan inodes";
             }
         }
+    }
+
+    // After a crash the superblock says that the orphan file may hold something. With nothing in it there is nothing to
+    // do, so no unmount would take the mark back.
+    private bool ClearEmptyOrphanMark()
+    {
+        if (!Orphans.HasFile || !Superblock.Has(RoCompatFeatures.OrphanPresent))
+        {
+            return false;
+        }
+        Orphans.OpenFile();
+        if (!Orphans.IsFileEmpty())
+        {
+            return false;
+        }
+        Superblock.RoCompat &= ~RoCompatFeatures.OrphanPresent;
+        return true;
     }
 
     /// <summary>Called before the first change: from here on the disk says that the volume is in use.</summary>

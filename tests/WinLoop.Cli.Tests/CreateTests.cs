@@ -4,6 +4,7 @@ using System.Text.Json;
 
 namespace WinLoop.Cli.Tests;
 
+[Collection(MountNamespaces.Name)]
 public sealed class CreateTests : IDisposable
 {
     private readonly Workspace _work = new();

@@ -3,6 +3,7 @@ using System.Text.Json;
 namespace WinLoop.Cli.Tests;
 
 /// <summary><c>doctor</c> and <c>completion</c>.</summary>
+[Collection(MountNamespaces.Name)]
 public sealed class DoctorTests
 {
     [Fact]

@@ -3,6 +3,7 @@ using System.Text.Json;
 namespace WinLoop.Cli.Tests;
 
 /// <summary><c>ls</c>, <c>cat</c> and <c>cp</c>: the kernel made the images, or reads what came into them.</summary>
+[Collection(MountNamespaces.Name)]
 public sealed class FileCommandTests : IDisposable
 {
     private readonly Workspace _work = new();
@@ -110,6 +111,31 @@ public sealed class FileCommandTests : IDisposable
         File.Delete(_work["target/tree"]);
         WinLoopProgram.Run("cp", "-r", image + ":/tree", target);
         Assert.False(File.Exists("/tmp/file"));
+    }
+
+    [Fact]
+    public void Nothing_is_copied_into_itself_and_images_keep_their_files_apart()
+    {
+        string image = MakeFilled("mkdir -p dir/sub; echo one > dir/one; ln dir/one dir/two");
+        foreach (string target in (string[])[":/dir/inside", ":/dir/sub", ":/dir/", ":/dir/sub/deeper"])
+        {
+            Shell.Result result = WinLoopProgram.Run("cp", "-a", image + ":/dir", image + target);
+            Assert.NotEqual(0, result.ExitCode);
+            Assert.Contains("into itself", result.Error, StringComparison.Ordinal);
+        }
+        Workspace.AssertClean(image);
+        Assert.DoesNotContain("inside/inside", WinLoopProgram.Succeed("ls", "-R", image), StringComparison.Ordinal);
+        Assert.DoesNotContain("sub/dir/sub/dir", WinLoopProgram.Succeed("ls", "-R", image), StringComparison.Ordinal);
+
+        // The same inode numbers in two images, each file with two names.
+        string[] images = [.. new[] { "a", "b" }.Select(name =>
+        {
+            string made = _work.MakeImage(name, "16M");
+            WithKernel(made, $"mkdir {name}; echo from {name} > {name}/one; ln {name}/one {name}/two");
+            return made;
+        })];
+        WinLoopProgram.Succeed("cp", "-a", images[0] + ":/a", images[1] + ":/b", _work.MakeDirectory("out"));
+        Assert.Equal("from a\nfrom b\n2\n2\n", Shell.Script($"cd {_work["out"]}; cat a/two b/two; stat -c %h a/one b/one"));
     }
 
     [Fact]

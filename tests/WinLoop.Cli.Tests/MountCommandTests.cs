@@ -3,6 +3,7 @@ using System.Text.Json;
 
 namespace WinLoop.Cli.Tests;
 
+[Collection(MountNamespaces.Name)]
 public sealed class MountCommandTests : IDisposable
 {
     private readonly Workspace _work = new();

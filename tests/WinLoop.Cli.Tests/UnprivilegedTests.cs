@@ -4,6 +4,7 @@ namespace WinLoop.Cli.Tests;
 /// Another user than root, through fusermount3: in a mount namespace of its own, where /dev/fuse is open to
 /// everybody.
 /// </summary>
+[Collection(MountNamespaces.Name)]
 public sealed class UnprivilegedTests : IDisposable
 {
     private readonly Workspace _work = new();

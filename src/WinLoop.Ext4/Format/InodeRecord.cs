@@ -53,6 +53,10 @@ public readonly record struct Timestamp(long Seconds, uint Nanoseconds)
     {
         get
         {
+            if (TestHooks.Clock is { } clock)
+            {
+                return clock();
+            }
             long ticks = DateTime.UtcNow.Ticks - DateTime.UnixEpoch.Ticks;
             return new Timestamp(ticks / TimeSpan.TicksPerSecond, (uint)(ticks % TimeSpan.TicksPerSecond) * 100);
         }

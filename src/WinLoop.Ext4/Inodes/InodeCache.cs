@@ -21,7 +21,8 @@ internal sealed class InodeCache(Ext4Volume volume)
     // Entries of the clock; freed inodes stay in it until the hand meets them.
     private int _queued;
     private int _evicting;
-    private uint _generation = BitConverter.ToUInt32(Guid.NewGuid().ToByteArray()); // RandomNumberGenerator loads OpenSSL: 5 ms of a mount
+    // A Guid, because RandomNumberGenerator loads OpenSSL: 5 ms of a mount.
+    private uint _generation = volume.Options.Hooks?.FirstGeneration ?? BitConverter.ToUInt32(Guid.NewGuid().ToByteArray());
 
     /// <summary>Inodes in memory now.</summary>
     public int Count => Volatile.Read(ref _count);

@@ -97,10 +97,10 @@ internal sealed unsafe class JournalLog : IDisposable
             WriteSuperblock();
             _isStarted = true;
         }
-        FillRevokes(transaction, stream);
+        int revokeBlocks = FillRevokes(transaction, stream);
         FillDescriptors(transaction.Tid, stream, images);
-        uint position = _head;
-        position = WriteBlocks(stream, position);
+        uint position = WriteBlocks(stream, 0, revokeBlocks, _head, WriteTag.JournalRevoke);
+        position = WriteBlocks(stream, revokeBlocks, stream.Count, position, WriteTag.JournalDescriptor);
         volume.FlushDevice();
         WriteCommitBlock(transaction.Tid, position);
         volume.FlushDevice();
@@ -169,11 +169,12 @@ internal sealed unsafe class JournalLog : IDisposable
 
     public void Dispose() => NativeMemory.AlignedFree(_commitBlock);
 
-    private void FillRevokes(Transaction transaction, CommitStream stream)
+    // Returns how many blocks of the stream are revoke blocks; they are its first ones.
+    private int FillRevokes(Transaction transaction, CommitStream stream)
     {
         if (transaction.Revoked.Count == 0)
         {
-            return;
+            return 0;
         }
         ulong[] revoked = [.. transaction.Revoked];
         Array.Sort(revoked);
@@ -182,6 +183,7 @@ internal sealed unsafe class JournalLog : IDisposable
             int count = Math.Min(_format.RevokesPerBlock, revoked.Length - at);
             _format.WriteRevoke(stream[i], transaction.Tid, revoked.AsSpan(at, count));
         }
+        return BlocksForRevokes(revoked.Length);
     }
 
     private void FillDescriptors(uint tid, CommitStream stream, List<LoggedBlock> images)
@@ -219,13 +221,14 @@ internal sealed unsafe class JournalLog : IDisposable
         return position >= _format.End ? position - _format.End + _format.First : position;
     }
 
-    private uint WriteBlocks(CommitStream stream, uint position)
+    // Writes a part of the stream to the log; returns the log block behind it.
+    private uint WriteBlocks(CommitStream stream, int from, int to, uint position, WriteTag tag)
     {
-        for (int at = 0; at < stream.Count;)
+        for (int at = from; at < to;)
         {
             ulong physical = _map.GetRun(position, out uint contiguous);
-            int run = (int)Math.Min(Math.Min(contiguous, _format.End - position), (uint)(stream.Count - at));
-            _device.Write(stream.Range(at, run), (long)(physical << _blockSizeBits), WriteTag.JournalDescriptor);
+            int run = (int)Math.Min(Math.Min(contiguous, _format.End - position), (uint)(to - at));
+            _device.Write(stream.Range(at, run), (long)(physical << _blockSizeBits), tag);
             at += run;
             position = position + (uint)run >= _format.End ? _format.First : position + (uint)run;
         }

@@ -23,8 +23,10 @@ public sealed partial class Ext4Volume
     /// <param name="type">Type bits of the mode.</param>
     /// <param name="device">Device number (new_encode_dev form) for device nodes.</param>
     /// <param name="target">Target of a symbolic link.</param>
+    /// <param name="permissions">Of the new inode; null = those of the old one. A link always has 0777.</param>
     /// <exception cref="Ext4Exception">ENOENT: the name names something else; ENOTEMPTY: a directory with names.</exception>
-    public Inode ReplaceNode(Inode directory, ReadOnlySpan<byte> name, Inode expected, ushort type, uint device, ReadOnlySpan<byte> target)
+    public Inode ReplaceNode(Inode directory, ReadOnlySpan<byte> name, Inode expected, ushort type, uint device, ReadOnlySpan<byte> target,
+        ushort? permissions = null)
     {
         bool isLink = type == InodeMode.Symlink;
         if (type == InodeMode.Directory || DirectoryEntryTypes.FromMode(type) == DirectoryEntryType.Unknown ||
@@ -59,7 +61,7 @@ public sealed partial class Ext4Volume
                     {
                         throw new Ext4Exception(Errno.ENOTEMPTY);
                     }
-                    return ReplaceLocked(directory, name, old, type, device, target);
+                    return ReplaceLocked(directory, name, old, type, device, target, (ushort)((permissions ?? old.Mode) & 0x1FF));
                 }
                 finally
                 {
@@ -81,7 +83,7 @@ public sealed partial class Ext4Volume
         }
     }
 
-    private Inode ReplaceLocked(Inode directory, ReadOnlySpan<byte> name, Inode old, ushort type, uint device, ReadOnlySpan<byte> target)
+    private Inode ReplaceLocked(Inode directory, ReadOnlySpan<byte> name, Inode old, ushort type, uint device, ReadOnlySpan<byte> target, ushort permissions)
     {
         for (bool isRetry = false; ; isRetry = true)
         {
@@ -89,7 +91,7 @@ public sealed partial class Ext4Volume
             {
                 using Handle handle = Journal.Start(DirectoryStore.RemoveCredits + NewInodeCredits + AttributeStore.Credits +
                     OrphanStore.Credits + BlockAllocator.CreditsPerGroup + 6);
-                Inode inode = NewInode(handle, directory, (ushort)(type | (type == InodeMode.Symlink ? 0x1FF : old.Mode & 0x1FF)),
+                Inode inode = NewInode(handle, directory, (ushort)(type | (type == InodeMode.Symlink ? 0x1FF : permissions)),
                     new Caller(old.Uid, old.Gid));
                 try
                 {

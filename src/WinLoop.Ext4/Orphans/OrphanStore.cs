@@ -33,7 +33,7 @@ internal sealed class OrphanStore(Ext4Volume volume)
     {
         lock (_lock)
         {
-            if (inode.IsOrphan)
+            if (inode.IsOrphan || volume.Options.Hooks is { SkipsOrphans: true })
             {
                 return;
             }

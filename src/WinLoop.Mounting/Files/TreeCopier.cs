@@ -50,7 +50,8 @@ public sealed class TreeCopier(CopyOptions options, Action<string, long>? progre
     private const int MaximumDepth = 2048;
 
     private readonly byte[] _buffer = new byte[Piece];
-    private readonly Dictionary<(ulong, ulong), FileNode> _linked = [];
+    private readonly Dictionary<Key, FileNode> _linked = [];
+    private readonly HashSet<Key> _made = [];
 
     /// <summary>What was done so far.</summary>
     public CopyResult Result { get; } = new();
@@ -109,6 +110,10 @@ public sealed class TreeCopier(CopyOptions options, Action<string, long>? progre
         {
             throw new MountException(MountError.Damaged, what, "directories are nested too deep");
         }
+        if (KeyOf(source) is { } key && (_made.Contains(key) || key == KeyOf(directory)))
+        {
+            throw new MountException(MountError.Usage, what, "it would be copied into itself");
+        }
         FileNode? target = directory.Find(name);
         if (target is not null && target.Facts.Kind != FileKind.Directory)
         {
@@ -122,9 +127,9 @@ public sealed class TreeCopier(CopyOptions options, Action<string, long>? progre
         using (target)
         {
             Result.Directories += isNew ? 1 : 0;
-            if (IsSame(source, target))
+            if (isNew && KeyOf(target) is { } made)
             {
-                throw new MountException(MountError.Usage, what, "it would be copied into itself");
+                _made.Add(made);
             }
             foreach (byte[] child in source.List())
             {
@@ -162,8 +167,8 @@ public sealed class TreeCopier(CopyOptions options, Action<string, long>? progre
             // A new file, so that neither a link is written through nor the other names of the old one change.
             directory.Remove(name);
         }
-        bool isLinked = options.IsArchive && facts.Links > 1;
-        if (isLinked && _linked.TryGetValue(facts.Identity, out FileNode? first))
+        Key? linked = options.IsArchive && facts.Links > 1 ? KeyOf(source) : null;
+        if (linked is not null && _linked.TryGetValue(linked, out FileNode? first))
         {
             directory.CreateLink(name, first);
             Result.Others++;
@@ -188,7 +193,7 @@ public sealed class TreeCopier(CopyOptions options, Action<string, long>? progre
                 Result.Others++;
             }
             Finish(source, facts, target);
-            isKept = isLinked && _linked.TryAdd(facts.Identity, target);
+            isKept = linked is not null && _linked.TryAdd(linked, target);
         }
         finally
         {
@@ -244,9 +249,17 @@ public sealed class TreeCopier(CopyOptions options, Action<string, long>? progre
         target.SetFacts(facts, setOwner: options.IsArchive || options.Owner is not null);
     }
 
-    private static bool IsSame(FileNode source, FileNode target) =>
-        source.GetType() == target.GetType() && source is not PortableNode && source.Facts.Identity == target.Facts.Identity
-        && (source is not VolumeNode a || ReferenceEquals(a.Inode, ((VolumeNode)target).Inode));
+    private static bool IsSame(FileNode source, FileNode target) => KeyOf(source) is { } key && key == KeyOf(target);
+
+    // Which file it is, among those of all trees: two volumes have the same inode numbers. Null where that cannot be told.
+    private static Key? KeyOf(FileNode node) => node switch
+    {
+        VolumeNode volume => new Key(volume.Volume, node.Facts.Identity),
+        LinuxNode => new Key(null, node.Facts.Identity),
+        _ => null,
+    };
+
+    private sealed record Key(Ext4.Ext4Volume? Volume, (ulong, ulong) Identity);
 
     private static string Describe(FileKind kind) => kind switch
     {

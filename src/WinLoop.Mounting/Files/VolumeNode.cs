@@ -23,6 +23,9 @@ internal sealed class VolumeNode : FileNode
         _path = path;
     }
 
+    /// <summary>The volume it is in.</summary>
+    internal Ext4Volume Volume => _volume;
+
     /// <summary>The inode; the node holds a reference.</summary>
     internal Inode Inode { get; }
 

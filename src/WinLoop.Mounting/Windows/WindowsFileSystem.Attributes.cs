@@ -132,7 +132,12 @@ public sealed partial class WindowsFileSystem
     {
         bool hasDot = name.Length > 1 && name[0] == '.' && name is not "..";
         bool leads = directory is not null && (mode & InodeMode.TypeMask) == InodeMode.Symlink && LeadsToDirectory(directory, inode);
-        return DosAttributes.FileAttributesOf(mode, stored.Dos, hasDot, _options, leads);
+        uint attributes = DosAttributes.FileAttributesOf(mode, stored.Dos, hasDot, _options, leads);
+        // Nobody may write or delete an immutable file. The driver does not ask us before it deletes a file, but it looks
+        // for this attribute.
+        return inode.IsRegular && (inode.Flags & InodeFlags.Immutable) != 0
+            ? (attributes & ~DosAttributes.Normal) | DosAttributes.ReadOnly
+            : attributes;
     }
 
     /// <summary>What the extended attributes say; read once for an inode in memory.</summary>

@@ -9,6 +9,9 @@ public sealed partial class WindowsFileSystem
 {
     private const uint DirectoryFile = 0x1, NonDirectoryFile = 0x40, DeleteOnClose = 0x1000;
 
+    // What Linux protects (chattr +i, +a). Nothing changes these flags while the volume is mounted here.
+    private const InodeFlags Protected = InodeFlags.Immutable | InodeFlags.Append;
+
     /// <summary>Creates a file, a directory or a stream, and opens it.</summary>
     public NtStatus Create(ReadOnlySpan<char> path, in CreateParameters parameters, out WindowsFile? file, out WindowsFileInfo info)
     {
@@ -132,7 +135,6 @@ public sealed partial class WindowsFileSystem
         {
             return NtStatus.MediaWriteProtected;
         }
-        const InodeFlags Protected = InodeFlags.Immutable | InodeFlags.Append;
         Dentry? parent = file.Dentry.Place.Parent;
         if (file.Stream is null && (parent is null || (parent.Inode.Flags & Protected) != 0))
         {
@@ -324,8 +326,9 @@ public sealed partial class WindowsFileSystem
         var file = new WindowsFile(_names, _options.CaseSensitive, dentry, inode, stream)
         {
             // The driver caches by name: two names of one inode would be cached twice. A stream is rewritten as a
-            // whole, which must not happen in the background.
-            DisableCache = stream is not null || (links > 1 && !inode.IsDirectory) || _names.MayHaveTwin(dentry),
+            // whole, which must not happen in the background. A write that will be refused has to be refused while the
+            // program waits: what the cache accepts and cannot write back is lost.
+            DisableCache = stream is not null || (!inode.IsDirectory && (links > 1 || (inode.Flags & Protected) != 0)) || _names.MayHaveTwin(dentry),
             IsMarkedForDeletion = (createOptions & DeleteOnClose) != 0,
         };
         if (_open.TryAdd(file))

@@ -22,7 +22,9 @@ public sealed partial class WindowsFileSystem
         }
         if (file.Stream is not null)
         {
-            return parsed.HasStream ? RenameStream(file, parsed.Stream, replace) : NtStatus.NotSupported;
+            return !parsed.HasStream ? NtStatus.NotSupported
+                : IsPathOf(file.Dentry, parsed.File) ? RenameStream(file, parsed.Stream, replace)
+                : NtStatus.InvalidParameter; // a stream does not go over to another file
         }
         if (parsed.HasStream)
         {
@@ -55,6 +57,14 @@ public sealed partial class WindowsFileSystem
         {
             _names.Unpin(parent);
         }
+    }
+
+    private bool IsPathOf(Dentry dentry, ReadOnlySpan<char> path)
+    {
+        bool isFound = Walk(path, out Dentry? found, out _) == NtStatus.Success;
+        bool isSame = isFound && ReferenceEquals(found, dentry);
+        _names.Unpin(found);
+        return isSame;
     }
 
     private NtStatus RenameInto(Dentry source, Dentry parent, ReadOnlySpan<char> name, ReadOnlySpan<byte> newName, bool replace)

@@ -15,6 +15,12 @@ public sealed partial class WindowsFileSystem
         {
             return NtStatus.ObjectNameInvalid;
         }
+        if (parsed.HasStream)
+        {
+            // WinFsp would put the target in the place of the whole component: what was meant for a stream would go to
+            // the target's content. A link has no streams.
+            return NtStatus.NotAReparsePoint;
+        }
         NtStatus status = Walk(parsed.File, out Dentry? dentry, out _);
         if (status != NtStatus.Success)
         {
@@ -54,6 +60,10 @@ public sealed partial class WindowsFileSystem
         {
             return NtStatus.InvalidParameter;
         }
+        if (ReparseTagOf(inode.Mode) != 0 && inode.Type != type)
+        {
+            return NtStatus.IoReparseTagMismatch; // the tag that stands there has to be deleted first
+        }
         if (length >= _volume.Geometry.BlockSize)
         {
             return NtStatus.IoReparseDataInvalid;
@@ -81,13 +91,9 @@ public sealed partial class WindowsFileSystem
         {
             return status;
         }
-        status = ReplaceNode(file, InodeMode.Regular, 0, default);
-        if (status == NtStatus.Success)
-        {
-            // A link's permissions are everybody's.
-            _volume.SetAttributes(file.Inode, new AttributeChanges { Mode = (ushort)(0x1B6 & ~_options.Umask) }, _writer);
-        }
-        return status;
+        // A link's permissions are everybody's: the file gets those of a new one, in the same transaction.
+        ushort? permissions = file.Inode.IsSymlink ? (ushort)(0x1B6 & ~_options.Umask) : null;
+        return ReplaceNode(file, InodeMode.Regular, 0, default, permissions);
     }
 
     private static uint ReparseTagOf(ushort mode) => ReparseData.TagOf(mode);
@@ -114,7 +120,7 @@ public sealed partial class WindowsFileSystem
     }
 
     // Another inode under the name of an open file; the open goes over to it.
-    private NtStatus ReplaceNode(WindowsFile file, ushort type, uint device, ReadOnlySpan<byte> target)
+    private NtStatus ReplaceNode(WindowsFile file, ushort type, uint device, ReadOnlySpan<byte> target, ushort? permissions = null)
     {
         Dentry dentry = file.Dentry;
         Inode old = file.Inode;
@@ -135,7 +141,7 @@ public sealed partial class WindowsFileSystem
                 }
                 int length = WindowsName.Encode(place.Name, name);
                 using var change = new NameCache.Change(parent);
-                Inode inode = _volume.ReplaceNode(parent.Inode, name[..length], old, type, device, target);
+                Inode inode = _volume.ReplaceNode(parent.Inode, name[..length], old, type, device, target, permissions);
                 _names.Replaced(dentry, inode);
                 _volume.AddReference(inode);
                 file.Inode = inode;

@@ -1,177 +1,291 @@
 using WinLoop.Mounting.Windows;
+using WinLoop.TestKit;
 using WinLoop.WindowsTests.StandIn.Client;
 
 namespace WinLoop.WindowsTests.Hosts;
 
-/// <summary>Counterparts of winfsp-tests' "dirctl" group: listing in pages, by pattern, by single name, and while names come
-/// and go.</summary>
-public sealed class DirectoryTests(ITestOutputHelper output)
+/// <summary>The group "dirctl".</summary>
+public sealed class DirectoryTests
 {
+    private const int SmallestSystemBuffer = 616; // the driver never gives less than one entry of 255 units needs
+
     public static TheoryData<HostKind> Kinds => [HostKind.Builtin, HostKind.Package];
 
-    private static NtFile Open(StandInClient client, string path) => client.Create(path, Access.Read, Disposition.Open, Options.Directory);
-
     [Theory]
     [MemberData(nameof(Kinds))]
-    public void Pages_of_any_size_give_every_name_once(HostKind kind)
+    public void Patterns_choose_names(HostKind kind)
     {
         using var mount = new HostMount(kind);
         StandInClient client = mount.Client;
-        client.MakeDirectory(@"\many");
-        List<string> names = [.. Enumerable.Range(0, 500).Select(i => $"{new string((char)('a' + (i % 26)), (i % 200) + 1)} {i}")];
-        foreach (string name in names)
+        client.MakeDirectory(@"\d");
+        foreach (string name in (string[])["a", "ab", "abc", "A.txt", "b.TXT", "c.tar.gz", "Grün", "no dot", ".hidden"])
         {
-            client.Create($@"\many\{name}", disposition: Disposition.Create).Dispose();
+            client.Create(@"\d\" + name, disposition: Disposition.Create).Dispose();
         }
-        names.AddRange([".", ".."]);
-        names.Sort(StringComparer.Ordinal);
-        using (NtFile directory = Open(client, @"\many"))
+        (string Pattern, string[] Expected)[] cases =
+        [
+            ("*.txt", ["A.txt", "b.TXT"]), ("?", [".", "a"]), ("??", ["..", "ab"]), ("a*", ["a", "A.txt", "ab", "abc"]), ("*.gz", ["c.tar.gz"]),
+            ("*.*.*", ["..", "c.tar.gz"]), ("<.gz", ["c.tar.gz"]), ("c.<", []), ("b.<", ["b.TXT"]), ("a>>", ["a", "ab", "abc"]), ("no\"dot", []), ("a\"txt", ["A.txt"]), ("GRÜ?", ["Grün"]), (".*", [".", "..", ".hidden"]),
+            ("nothing*", []), ("*x", []),
+            // Names without wildcards, which the driver looks up.
+            ("AB", ["ab"]), ("grün", ["Grün"]), ("missing", []), ("c.tar", []), (".HIDDEN", [".hidden"]),
+        ];
+        using (NtFile directory = client.Create(@"\d", Access.Read, Disposition.Open, Options.Directory))
         {
-            foreach (int page in (int[])[600, 1024, 4096, 65536])
+            foreach ((string pattern, string[] expected) in cases)
             {
-                Assert.Equal(names, directory.List(systemBuffer: page).Select(i => i.Name).Order(StringComparer.Ordinal));
-            }
-            // The driver asks for as much as the program has room for, and one name at a time if told so.
-            var single = new List<string>();
-            for ((NtStatus status, List<DirectoryItem> items) = directory.Query(restart: true, single: true); status == NtStatus.Success;
-                (status, items) = directory.Query(single: true))
-            {
-                Assert.Single(items);
-                single.Add(items[0].Name);
-            }
-            Assert.Equal(names, single.Order(StringComparer.Ordinal));
-        }
-        mount.Finish();
-    }
-
-    [Theory]
-    [MemberData(nameof(Kinds))]
-    public void Patterns_and_single_names(HostKind kind)
-    {
-        using var mount = new HostMount(kind);
-        StandInClient client = mount.Client;
-        client.MakeDirectory(@"\folder");
-        foreach (string name in (string[])["alpha.txt", "Beta.TXT", "gamma.doc", "delta"])
-        {
-            client.WriteAll($@"\folder\{name}", "x"u8);
-        }
-        Assert.Equal(["alpha.txt", "Beta.TXT"], client.List(@"\folder", "*.txt").Select(i => i.Name));
-        Assert.Equal(["gamma.doc"], client.List(@"\folder", "?????.*").Select(i => i.Name).Where(n => n.StartsWith('g')));
-        Assert.Equal(["Beta.TXT"], client.List(@"\folder", "bETA.txt").Select(i => i.Name));
-        Assert.Empty(client.List(@"\folder", "nothing"));
-        using (NtFile directory = Open(client, @"\folder"))
-        {
-            Assert.Equal(NtStatus.NoSuchFile, directory.Query("*.none", restart: true).Status);
-            Assert.Equal(NtStatus.NoSuchFile, directory.Query("nothing", restart: true).Status);
-        }
-        using (NtFile directory = Open(client, @"\folder"))
-        {
-            Assert.Equal(6, directory.List("*").Count);
-            Assert.Equal(NtStatus.NoMoreFiles, directory.Query().Status);
-            // Begun again, it gives all again.
-            Assert.Equal(6, directory.List().Count);
-        }
-        // A single name is asked for by GetDirInfoByName and not by listing everything.
-        client.Trace(true);
-        Assert.Single(client.List(@"\folder", "DELTA"));
-        IReadOnlyList<(Slot Slot, NtStatus Status)> calls = client.Trace(false);
-        Assert.Contains(calls, c => c.Slot == Slot.GetDirInfoByName);
-        Assert.DoesNotContain(calls, c => c.Slot == Slot.ReadDirectory);
-        mount.Finish();
-    }
-
-    [Theory]
-    [MemberData(nameof(Kinds))]
-    public void Dot_entries_are_there_but_in_the_root_and_tell_what_they_are(HostKind kind)
-    {
-        using var mount = new HostMount(kind);
-        StandInClient client = mount.Client;
-        client.MakeDirectory(@"\folder");
-        using (NtFile root = Open(client, @"\"), folder = Open(client, @"\folder"))
-        {
-            Assert.DoesNotContain(root.List(), i => i.Name is "." or "..");
-            List<DirectoryItem> items = folder.List();
-            Assert.Equal([".", ".."], items.Select(i => i.Name));
-            Assert.Equal(folder.GetInfo().IndexNumber, items[0].Info.IndexNumber);
-            Assert.Equal(root.GetInfo().IndexNumber, items[1].Info.IndexNumber);
-        }
-        mount.Finish();
-    }
-
-    [Theory]
-    [MemberData(nameof(Kinds))]
-    public void A_program_that_deletes_what_it_lists_gets_all(HostKind kind)
-    {
-        using var mount = new HostMount(kind);
-        StandInClient client = mount.Client;
-        client.MakeDirectory(@"\clear");
-        for (int i = 0; i < 800; i++)
-        {
-            client.Create($@"\clear\file {i}", disposition: Disposition.Create).Dispose();
-        }
-        int seen = 0;
-        using (NtFile directory = Open(client, @"\clear"))
-        {
-            for (bool first = true; ; first = false)
-            {
-                (NtStatus status, List<DirectoryItem> items) = directory.Query(restart: first, systemBuffer: 2048, programBuffer: 2048);
-                if (status != NtStatus.Success)
+                foreach (int buffer in (int[])[0, SmallestSystemBuffer])
                 {
-                    Assert.Equal(NtStatus.NoMoreFiles, status);
+                    Assert.Equal(expected, directory.List(pattern, buffer).Select(i => i.Name));
+                }
+            }
+            Assert.Equal(11, directory.List("*").Count);
+            Assert.Equal(11, directory.List("").Count);
+        }
+        mount.Finish();
+    }
+
+    [Theory]
+    [MemberData(nameof(Kinds))]
+    public void Nothing_found_is_no_such_file_at_first_and_no_more_files_then(HostKind kind)
+    {
+        using var mount = new HostMount(kind);
+        StandInClient client = mount.Client;
+        client.MakeDirectory(@"\d");
+        client.WriteAll(@"\d\f", "x"u8);
+        using (NtFile directory = client.Create(@"\d", Access.Read, Disposition.Open, Options.Directory))
+        {
+            Assert.Equal(NtStatus.NoSuchFile, directory.Query("none*").Status);
+            Assert.Equal(NtStatus.NoSuchFile, directory.Query("none", restart: true).Status);
+            Assert.Equal(NtStatus.Success, directory.Query("f", restart: true).Status);
+            Assert.Equal(NtStatus.NoMoreFiles, directory.Query().Status);
+            Assert.Equal(NtStatus.NoMoreFiles, directory.Query("other").Status); // a pattern counts at a start only
+            Assert.Equal(NtStatus.Success, directory.Query("*", restart: true).Status);
+            Assert.Equal(NtStatus.NoMoreFiles, directory.Query().Status);
+            Assert.Equal(NtStatus.NoMoreFiles, directory.Query().Status);
+        }
+        using (NtFile blind = client.Create(@"\d", Access.ReadAttributes, Disposition.Open, Options.Directory))
+        {
+            Assert.Equal(NtStatus.AccessDenied, blind.Query().Status);
+        }
+        using (NtFile file = client.Create(@"\d\f", Access.Read, Disposition.Open))
+        {
+            Assert.Equal(NtStatus.InvalidParameter, file.Query().Status);
+        }
+        mount.Finish();
+    }
+
+    [Theory]
+    [MemberData(nameof(Kinds))]
+    public void Dot_entries_are_in_all_directories_but_the_root(HostKind kind)
+    {
+        using var mount = new HostMount(kind);
+        StandInClient client = mount.Client;
+        client.MakeDirectory(@"\d");
+        client.MakeDirectory(@"\d\e");
+        using (NtFile root = client.Create(@"\", Access.Read, Disposition.Open), d = client.Create(@"\d", Access.Read, Disposition.Open), e = client.Create(@"\d\e", Access.Read, Disposition.Open))
+        {
+            Assert.Equal(["d", "lost+found"], root.List().Select(i => i.Name));
+            Assert.Equal([".", "..", "e"], d.List().Select(i => i.Name));
+            List<DirectoryItem> items = e.List();
+            Assert.Equal([(".", e.GetInfo().IndexNumber), ("..", d.GetInfo().IndexNumber)], items.Select(i => (i.Name, i.Info.IndexNumber)));
+            Assert.All(items, i => Assert.Equal(0x10u, i.Info.FileAttributes));
+        }
+        mount.Finish();
+    }
+
+    [Theory]
+    [MemberData(nameof(Kinds))]
+    public void A_scan_begins_again_also_with_another_pattern(HostKind kind)
+    {
+        using var mount = new HostMount(kind);
+        StandInClient client = mount.Client;
+        client.MakeDirectory(@"\d");
+        for (int i = 0; i < 20; i++)
+        {
+            client.Create($@"\d\{(i % 2 == 0 ? "even" : "odd")} {i:D2}", disposition: Disposition.Create).Dispose();
+        }
+        using (NtFile directory = client.Create(@"\d", Access.Read, Disposition.Open, Options.Directory))
+        {
+            Assert.Equal("even 00", directory.Query("even*", single: true).Items.Single().Name);
+            Assert.Equal("even 02", directory.Query("odd*", single: true).Items.Single().Name);
+            Assert.Equal("odd 01", directory.Query("odd*", restart: true, single: true).Items.Single().Name);
+            client.Create(@"\d\odd 00", disposition: Disposition.Create).Dispose();
+            Assert.Equal("odd 00", directory.Query("odd*", restart: true, single: true).Items.Single().Name); // a new scan sees what is new
+            Assert.Equal(10, directory.Query().Items.Count);
+        }
+        mount.Finish();
+    }
+
+    [Theory]
+    [MemberData(nameof(Kinds))]
+    public void Buffers_of_every_size_give_every_name_once(HostKind kind)
+    {
+        Random random = RandomContent.NewRandom();
+        using var mount = new HostMount(kind);
+        StandInClient client = mount.Client;
+        client.MakeDirectory(@"\d");
+        var names = new HashSet<string> { ".", ".." };
+        while (names.Count < 302)
+        {
+            string name = new((char)random.Next('a', 'z' + 1), random.Next(1, 250));
+            name += $"{names.Count}";
+            names.Add(name);
+            client.Create(@"\d\" + name, disposition: Disposition.Create).Dispose();
+        }
+        using (NtFile directory = client.Create(@"\d", Access.Read, Disposition.Open, Options.Directory))
+        {
+            List<DirectoryItem> reference = directory.List();
+            Assert.Equal(names.Order(StringComparer.Ordinal), reference.Select(i => i.Name).Order(StringComparer.Ordinal));
+            foreach (int system in (int[])[SmallestSystemBuffer, 1000, 4096, 65536])
+            {
+                foreach (int program in (int[])[650, 2000, 0])
+                {
+                    Assert.Equal(reference, All(directory, program, system, single: false));
+                }
+                Assert.Equal(reference, All(directory, 650, system, single: true));
+            }
+
+            // No room for the next entry: an error, and the entry comes with the next query.
+            Assert.Equal(NtStatus.BufferOverflow, directory.Query("?????*", restart: true, programBuffer: 112).Status);
+            Assert.Equal(reference.First(i => i.Name.Length >= 5), directory.Query(single: true).Items.Single());
+        }
+        mount.Finish();
+    }
+
+    [Theory]
+    [MemberData(nameof(Kinds))]
+    public void The_longest_names_are_listed(HostKind kind)
+    {
+        using TestImage image = TestImage.Make(16);
+        image.WithKernel("cd $M; mkdir d; touch d/$(printf 'k%.0s' {1..255}); touch d/$'bad \\xff\\xfe bytes' 'd/a*b' 'd/dot.' 'd/Twin' 'd/tWIN'");
+        using var mount = new HostMount(kind, image: image);
+        StandInClient client = mount.Client;
+        string[] more = [new('a', 255), new string('€', 85), string.Concat(Enumerable.Repeat("\U0001F600", 63))];
+        foreach (string name in more)
+        {
+            client.Create(@"\d\" + name, disposition: Disposition.Create).Dispose();
+        }
+        using (NtFile directory = client.Create(@"\d", Access.Read, Disposition.Open, Options.Directory))
+        {
+            List<string> listed = [.. All(directory, 620, SmallestSystemBuffer, single: true).Select(i => i.Name).Where(n => n is not ("." or ".."))];
+            string[] expected = [.. more, new('k', 255), "bad \uF0FF\uF0FE bytes", "a\uF02Ab", "dot\uF02E", "Twin", "tWIN"];
+            Assert.Equal(expected.Order(StringComparer.Ordinal), listed.Order(StringComparer.Ordinal));
+            foreach (string name in expected)
+            {
+                Assert.Equal([name], directory.List(name).Select(i => i.Name).Where(n => n == name)); // by its own spelling
+                Assert.True(client.Exists(@"\d\" + name));
+            }
+        }
+        mount.Finish();
+    }
+
+    [Theory]
+    [MemberData(nameof(Kinds))]
+    public void Names_deleted_during_a_listing_neither_end_nor_repeat_it(HostKind kind)
+    {
+        Random random = RandomContent.NewRandom();
+        using var mount = new HostMount(kind);
+        StandInClient client = mount.Client;
+        client.MakeDirectory(@"\d");
+        HashSet<string> present = [.. Enumerable.Range(0, 400).Select(i => $"name {i * 7919 % 1000}")];
+        foreach (string name in present)
+        {
+            client.Create(@"\d\" + name, disposition: Disposition.Create).Dispose();
+        }
+        var seen = new HashSet<string>();
+        var never = new HashSet<string>();
+        using (NtFile directory = client.Create(@"\d", Access.Read, Disposition.Open, Options.Directory))
+        {
+            while (true)
+            {
+                (NtStatus status, List<DirectoryItem> items) = directory.Query("n*", programBuffer: 1500, systemBuffer: SmallestSystemBuffer);
+                if (status == NtStatus.NoMoreFiles)
+                {
                     break;
                 }
-                foreach (DirectoryItem item in items.Where(i => i.Name is not ("." or "..")))
+                foreach (DirectoryItem item in items)
                 {
-                    client.Delete($@"\clear\{item.Name}");
-                    seen++;
+                    Assert.True(seen.Add(item.Name), $"{item.Name} twice");
+                    Assert.DoesNotContain(item.Name, never);
+                    client.Delete(@"\d\" + item.Name); // the marker itself goes too
+                    present.Remove(item.Name);
+                }
+                if (present.Count > 0 && random.Next(3) == 0)
+                {
+                    string ahead = present.ElementAt(random.Next(present.Count));
+                    client.Delete(@"\d\" + ahead);
+                    present.Remove(ahead);
+                    never.Add(ahead);
+                    client.Create($@"\d\new {random.Next(1000)}", disposition: Disposition.OpenIf).Dispose(); // in this listing or not, but once
                 }
             }
+            Assert.Empty(present);
+            Assert.NotEmpty(never);
+            Assert.All(client.List(@"\d"), i => Assert.StartsWith("new ", i.Name, StringComparison.Ordinal));
         }
-        Assert.Equal(800, seen);
-        client.Delete(@"\clear");
         mount.Finish();
     }
 
     [Theory]
     [MemberData(nameof(Kinds))]
-    public void Listings_go_on_while_others_create_and_delete(HostKind kind)
+    public void A_single_name_is_looked_up_and_not_searched(HostKind kind)
     {
         using var mount = new HostMount(kind);
-        int seed = Random.Shared.Next();
-        output.WriteLine($"seed {seed}");
-        mount.Client.MakeDirectory(@"\busy");
-        string[] lasting = [.. Enumerable.Range(0, 300).Select(i => $"lasting {i}")];
-        foreach (string name in lasting)
+        StandInClient client = mount.Client;
+        client.MakeDirectory(@"\d");
+        client.WriteAll(@"\d\Some File", "12345"u8);
+        using (NtFile directory = client.Create(@"\d", Access.Read, Disposition.Open, Options.Directory))
         {
-            mount.Client.Create($@"\busy\{name}", disposition: Disposition.Create).Dispose();
+            client.Trace(true);
+            DirectoryItem item = directory.List("SOME file").Single();
+            Assert.Equal(("Some File", 5ul), (item.Name, item.Info.FileSize));
+            Assert.Empty(directory.List("someone"));
+            IReadOnlyList<(Slot Slot, NtStatus Status)> calls = client.Trace(false);
+            Assert.Contains((Slot.GetDirInfoByName, NtStatus.ObjectNameNotFound), calls);
+            Assert.DoesNotContain(calls, c => c.Slot == Slot.ReadDirectory);
         }
-        bool isOver = false;
-        Thread[] others = [.. Enumerable.Range(0, 3).Select(worker => new Thread(() =>
-        {
-            using StandInClient client = mount.Connect();
-            var random = new Random(seed + worker);
-            while (!Volatile.Read(ref isOver))
-            {
-                string path = $@"\busy\passing {worker} {random.Next(50)}";
-                if (client.Exists(path))
-                {
-                    client.Delete(path);
-                }
-                else
-                {
-                    client.Create(path, disposition: Disposition.Create).Dispose();
-                }
-            }
-        }))];
-        Array.ForEach(others, o => o.Start());
-        for (int round = 0; round < 40; round++)
-        {
-            List<string> names = [.. mount.Client.List(@"\busy").Select(i => i.Name)];
-            Assert.Equal(names.Count, names.Distinct().Count());
-            Assert.Equal(lasting.Order(StringComparer.Ordinal), names.Where(n => n.StartsWith('l')).Order(StringComparer.Ordinal));
-        }
-        Volatile.Write(ref isOver, true);
-        Assert.All(others, o => Assert.True(o.Join(30_000)));
         mount.Finish();
+    }
+
+    [Theory]
+    [MemberData(nameof(Kinds))]
+    public void A_listing_tells_of_a_file_what_the_file_tells(HostKind kind)
+    {
+        using TestImage image = TestImage.Make(16);
+        image.WithKernel("cd $M; mkdir d d/sub; echo content > d/file; ln -s file d/link; ln -s sub d/dirlink; mkfifo d/fifo; chmod 444 d/file; setfattr -n user.X -v y d/sub");
+        using var mount = new HostMount(kind, image: image);
+        StandInClient client = mount.Client;
+        using (NtFile grown = client.Create(@"\d\grown", disposition: Disposition.Create, attributes: 0x2))
+        {
+            grown.Write(0, new byte[123_456]); // in the cache; the size is told all the same
+            List<DirectoryItem> items = client.List(@"\d");
+            Assert.Equal(["dirlink", "fifo", "file", "grown", "link", "sub"], items.Select(i => i.Name));
+            Assert.Equal(123_456ul, items[3].Info.FileSize);
+            foreach (DirectoryItem item in items)
+            {
+                using NtFile file = client.Create(@"\d\" + item.Name, Access.ReadAttributes, Disposition.Open, Options.OpenReparsePoint);
+                Assert.Equal(file.GetInfo(), item.Info);
+                Assert.Equal(file.GetInfo(), client.List(@"\d", item.Name).Single().Info);
+            }
+        }
+        mount.Finish();
+    }
+
+    private static List<DirectoryItem> All(NtFile directory, int programBuffer, int systemBuffer, bool single)
+    {
+        var all = new List<DirectoryItem>();
+        for (bool first = true; ; first = false)
+        {
+            (NtStatus status, List<DirectoryItem> items) = directory.Query(restart: first, single: single, programBuffer: programBuffer, systemBuffer: systemBuffer);
+            if (status == NtStatus.NoMoreFiles)
+            {
+                return all;
+            }
+            status.ThrowIfFailed("query");
+            Assert.NotEmpty(items);
+            Assert.True(!single || items.Count == 1);
+            all.AddRange(items);
+        }
     }
 }

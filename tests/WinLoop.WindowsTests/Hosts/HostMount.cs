@@ -24,22 +24,24 @@ internal sealed class HostMount : IDisposable
     private static int s_mounts;
 
     public HostMount(HostKind kind, WindowsOptions? meaning = null, int megabytes = 32, bool fastCache = false, string mkfs = "", TestImage? image = null,
-        bool readOnly = false)
+        bool readOnly = false, int threads = 0, string? mountPoint = null)
     {
         string library = StandInLibrary.Linux;
         Image = image ?? TestImage.Make(megabytes, mkfs);
-        MountPoint = $"T{Interlocked.Increment(ref s_mounts)}:";
+        mountPoint ??= $"T{Interlocked.Increment(ref s_mounts)}:";
         Device = new FaultDevice(Image.OpenDevice(readOnly), ownsInner: true);
         Ext4Volume volume = Ext4Volume.Mount(Device, new Ext4MountOptions { IsReadOnly = readOnly });
         var options = new WinFspMountOptions
         {
-            MountPoint = MountPoint,
+            MountPoint = mountPoint,
             LibraryPath = library,
             FastCache = fastCache,
+            Threads = threads,
             Windows = meaning ?? new WindowsOptions { Acl = AclMode.Everyone },
             Log = message => Log.Enqueue(message),
         };
         Host = kind == HostKind.Builtin ? WinFspHost.Mount(volume, options) : PackageHost.Mount(volume, options);
+        MountPoint = Host.MountPoint;
         Client = Connect();
     }
 

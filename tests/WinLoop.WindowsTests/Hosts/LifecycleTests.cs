@@ -230,6 +230,57 @@ public sealed class LifecycleTests(ITestOutputHelper output)
         }
     }
 
+    [Theory]
+    [MemberData(nameof(Kinds))]
+    public void Mounts_that_end_with_files_open_leave_no_descriptor_and_no_volume(HostKind kind)
+    {
+        const int Rounds = 25;
+        using TestKit.TestImage image = TestKit.TestImage.Make(32);
+        var volumes = new List<WeakReference>();
+        int descriptors = 0;
+        for (int round = 0; round < Rounds; round++)
+        {
+            volumes.Add(MountAndLeave(kind, image));
+            if (round == 4)
+            {
+                descriptors = Directory.GetFiles("/proc/self/fd").Length;
+            }
+        }
+        for (int i = 0; i < 10 && Alive() > 2; i++)
+        {
+            GC.Collect();
+            GC.WaitForPendingFinalizers();
+            Thread.Sleep(50);
+        }
+        output.WriteLine($"{Alive()} of {Rounds} file systems are still in memory");
+        Assert.InRange(Directory.GetFiles("/proc/self/fd").Length, 0, descriptors + 3);
+        Assert.InRange(Alive(), 0, 2);
+
+        int Alive() => volumes.Count(v => v.IsAlive);
+    }
+
+    // In a frame of its own, so that nothing of the mount is kept by a local.
+    [System.Runtime.CompilerServices.MethodImpl(System.Runtime.CompilerServices.MethodImplOptions.NoInlining)]
+    private static WeakReference MountAndLeave(HostKind kind, TestKit.TestImage image)
+    {
+        var mount = new HostMount(kind, image: image);
+        StandInClient client = mount.Client;
+        client.MakeDirectory($@"\dir {Environment.TickCount64} {Guid.NewGuid()}");
+        NtFile[] open =
+        [
+            client.Create(@"\file", disposition: Disposition.OpenIf), client.Create(@"\file:stream", disposition: Disposition.OpenIf),
+            client.Create(@"\", Access.Read, Disposition.Open, Options.Directory), client.Create(@"\gone", disposition: Disposition.OpenIf, options: Options.DeleteOnClose),
+        ];
+        open[0].Write(0, "kept"u8);
+        open[2].List();
+        client.FlushVolume().ThrowIfFailed("flush");
+        mount.Host.Unmount(force: true);
+        Assert.True(mount.Host.WaitForUnmount(), mount.Host.Failure?.ToString());
+        image.AssertClean();
+        Array.ForEach(open, f => f.Dispose());
+        return new WeakReference(mount.Host.Session.FileSystem);
+    }
+
     private static bool InTime(Action action) => InTime(() => { action(); return true; });
 
     private static bool InTime(Func<bool> action)

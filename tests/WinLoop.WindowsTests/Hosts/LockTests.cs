@@ -3,37 +3,51 @@ using WinLoop.WindowsTests.StandIn.Client;
 
 namespace WinLoop.WindowsTests.Hosts;
 
-/// <summary>Counterparts of winfsp-tests' "lock" group: the driver keeps byte-range locks itself; the host only has to stay
-/// out of their way.</summary>
+/// <summary>The group "lock". The driver keeps the locks; what is ours is that none of it reaches the file system, and
+/// that nothing of a lock is left.</summary>
 public sealed class LockTests
 {
-    // Of the driver; the file system never answers them.
-    private const NtStatus FileLockConflict = (NtStatus)0xC0000054, LockNotGranted = (NtStatus)0xC0000055;
-
     public static TheoryData<HostKind> Kinds => [HostKind.Builtin, HostKind.Package];
 
     [Theory]
     [MemberData(nameof(Kinds))]
-    public void A_locked_range_is_kept_from_others_until_it_is_free(HostKind kind)
+    public void Locks_hold_between_handles_and_end_with_them_without_a_callback(HostKind kind)
     {
         using var mount = new HostMount(kind);
-        StandInClient client = mount.Client, stranger = mount.Connect();
-        client.WriteAll(@"\file", new byte[100]);
-        using NtFile mine = client.Create(@"\file", Access.ReadWrite, Disposition.Open), other = stranger.Create(@"\file", Access.ReadWrite, Disposition.Open);
-        mine.Lock(10, 20, exclusive: true).ThrowIfFailed("lock");
-        Assert.Equal(FileLockConflict, other.TryWrite(25, "x"u8));
-        Assert.Equal(NtStatus.Success, other.TryWrite(30, "x"u8));
-        Assert.Equal(NtStatus.Success, mine.TryWrite(15, "x"u8));
-        Assert.Equal(LockNotGranted, other.Lock(0, 11, exclusive: false));
-        mine.Unlock(10, 20).ThrowIfFailed("unlock");
-        other.Lock(0, 11, exclusive: false).ThrowIfFailed("shared lock");
-        Assert.Equal(FileLockConflict, mine.TryWrite(5, "x"u8));
-        Assert.Single(mine.Read(5, 1));
-        other.Dispose();
-        // Locks go with the handle.
-        Assert.Equal(NtStatus.Success, mine.TryWrite(5, "x"u8));
-        mine.Dispose();
-        stranger.Dispose();
+        StandInClient client = mount.Client;
+        client.WriteAll(@"\f", new byte[1000]);
+        NtFile owner = client.Create(@"\f", disposition: Disposition.Open);
+        using (NtFile other = client.Create(@"\f", disposition: Disposition.Open))
+        {
+            other.ReadAll();
+            client.Trace(true);
+            Assert.Equal(NtStatus.Success, owner.Lock(100, 100, exclusive: true));
+            Assert.Equal(NtStatus.Success, owner.Lock(500, 100, exclusive: false));
+            Assert.Equal(DriverStatus.LockNotGranted, other.Lock(150, 1, exclusive: false));
+            Assert.Equal(DriverStatus.LockNotGranted, other.Lock(550, 1, exclusive: true));
+            Assert.Equal(NtStatus.Success, other.Lock(550, 100, exclusive: false));
+            Assert.Equal(NtStatus.Success, other.Lock(200, 100, exclusive: true));
+
+            Assert.Equal(DriverStatus.FileLockConflict, other.TryWrite(199, new byte[1]));
+            Assert.Equal(DriverStatus.FileLockConflict, Assert.Throws<NtStatusException>(() => other.Read(0, 101)).Status);
+            Assert.Equal(100, other.Read(0, 100).Length);
+            Assert.Equal(NtStatus.Success, owner.TryWrite(100, new byte[100]));
+            Assert.Equal(DriverStatus.FileLockConflict, owner.TryWrite(500, new byte[1])); // shared: nobody writes
+            Assert.Equal(100, other.Read(500, 100).Length);
+
+            Assert.Equal(DriverStatus.RangeNotLocked, other.Unlock(100, 100));
+            Assert.Equal(DriverStatus.RangeNotLocked, owner.Unlock(100, 99));
+            Assert.Equal(NtStatus.Success, owner.Unlock(100, 100));
+            Assert.Equal(NtStatus.Success, other.TryWrite(150, new byte[1]));
+            Assert.DoesNotContain(client.Trace(false), c => c.Slot is not (Slot.Read or Slot.Write or Slot.SetFileSize)); // the cache's
+
+            Assert.Equal(NtStatus.Success, owner.Lock(0, 1, exclusive: true));
+            owner.Dispose(); // its locks go with it
+            Assert.Equal(NtStatus.Success, other.Lock(0, 100, exclusive: true));
+            Assert.Equal(NtStatus.Success, other.TryWrite(500, new byte[1]));
+        }
+        client.WriteAll(@"\f", "free"u8);
         mount.Finish();
+        Assert.Equal("free", mount.Image.WithKernel("cat $M/f"));
     }
 }

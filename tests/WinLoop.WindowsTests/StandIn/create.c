@@ -265,9 +265,9 @@ void close_context(struct volume *volume, uint32_t client, uint64_t user_context
     dispatch(volume, &w.work);
 }
 
-/* Opens without a handle: the target directory of a rename. */
+/* Opens without a handle: the target directory of a rename. leads_to: where a link on this volume leads, or NULL. */
 status_t open_context(struct volume *volume, uint32_t client, const wch *path, uint32_t options, uint32_t access,
-    uint64_t *user_context, uint64_t *user_context2, struct fsp_file_info *info)
+    uint64_t *user_context, uint64_t *user_context2, struct fsp_file_info *info, wch **leads_to)
 {
     struct create_work *w = calloc(1, sizeof *w);
     w->work = (struct work){.run = run_create, .kind = KIND_CREATE, .client = client};
@@ -280,6 +280,9 @@ status_t open_context(struct volume *volume, uint32_t client, const wch *path, u
     *user_context = w->context.user_context;
     *user_context2 = w->context.user_context2;
     *info = w->info;
+    *leads_to = status == ST_REPARSE && w->reparse.information == 0
+        ? wdup((const wch *)w->reparse_buffer, w->reparse_size / sizeof(wch))
+        : NULL;
     free(w->reparse_buffer);
     free(w);
     return status;
@@ -363,6 +366,7 @@ static status_t overwrite(struct handle *handle, const struct call *call, struct
     status_t status = dispatch(handle->volume, &o.work);
     if (status == ST_SUCCESS) {
         w->info = o.info;
+        node_set_info(handle->node, &w->info);
         w->information = o.replace ? INFO_SUPERSEDED : INFO_OVERWRITTEN;
         handle->did_write = handle->did_resize = true;
     } else
@@ -394,6 +398,23 @@ static wch *own_target(struct volume *volume, const struct create_work *w)
     }
     free(target);
     return found;
+}
+
+/* What Open told may be old by now if others have the file open: they may have written since. */
+static void take_open_info(struct handle *handle, const struct fsp_file_info *info)
+{
+    struct node *node = handle->node;
+    gate_exclusive(&node->io);
+    pthread_mutex_lock(&node->volume->mutex);
+    bool is_first = node->handles == 1 || !node->info_valid;
+    pthread_mutex_unlock(&node->volume->mutex);
+    if (is_first)
+        node_set_info(node, info);
+    if (handle->cached && !node->cache_ready) {
+        node->cached_size = is_first ? info->file_size : node->info.file_size;
+        node->cache_ready = true;
+    }
+    gate_release_exclusive(&node->io);
 }
 
 static status_t create_once(struct volume *volume, const struct call *call, struct create_work *w,
@@ -431,11 +452,7 @@ static status_t create_once(struct volume *volume, const struct call *call, stru
     }
     if (w->is_created)
         volume_log_change(volume, handle->is_directory ? 2 : 1, 1, handle->node->name);
-    node_set_info(handle->node, &w->info);
-    if (handle->cached && !handle->node->cache_ready) {
-        handle->node->cached_size = w->info.file_size;
-        handle->node->cache_ready = true;
-    }
+    take_open_info(handle, &w->info);
     answer->handle = handle->id;
     answer->r[0] = w->information;
     answer->r[1] = w->granted;

@@ -98,18 +98,42 @@ static status_t run_rename(struct volume *volume, struct work *work)
     return status;
 }
 
-/* Windows opens the target's directory first, which is where the right to add to it is checked. */
-static status_t open_target_directory(struct handle *handle, const wch *target)
+#define LINKS_MAX 32
+
+/* Windows opens the target's directory first, which is where the right to add to it is checked. What the file system is
+   told is the name that was reached, so links in the target's path are gone then. */
+static status_t open_target_directory(struct handle *handle, wch **target)
 {
-    wch *parent = wdup(target, parent_length(target));
+    wch *parent = wdup(*target, parent_length(*target)), *leads_to = NULL;
     uint64_t context, context2;
     struct fsp_file_info info;
-    status_t status = open_context(handle->volume, handle->client, parent, OPT_DIRECTORY_FILE,
-        (handle->is_directory ? ACC_ADD_SUBDIRECTORY : ACC_ADD_FILE) | ACC_SYNCHRONIZE, &context, &context2, &info);
-    free(parent);
-    if (status == ST_SUCCESS)
+    status_t status = ST_REPARSE_POINT_NOT_RESOLVED;
+    for (int links = 0; links <= LINKS_MAX; links++) {
+        status = open_context(handle->volume, handle->client, parent, OPT_DIRECTORY_FILE,
+            (handle->is_directory ? ACC_ADD_SUBDIRECTORY : ACC_ADD_FILE) | ACC_SYNCHRONIZE, &context, &context2, &info,
+            &leads_to);
+        if (leads_to == NULL)
+            break;
+        free(parent);
+        parent = leads_to;
+        status = ST_REPARSE_POINT_NOT_RESOLVED;
+    }
+    if (status == ST_SUCCESS) {
         close_context(handle->volume, handle->client, context, context2);
-    return status == ST_OBJECT_NAME_NOT_FOUND ? ST_OBJECT_PATH_NOT_FOUND : status;
+        const wch *last = *target + parent_length(*target);
+        last += *last == '\\';
+        size_t length = parent[1] == 0 ? 0 : wlen(parent);
+        wch *reached = malloc((length + wlen(last) + 2) * sizeof(wch));
+        memcpy(reached, parent, length * sizeof(wch));
+        reached[length] = '\\';
+        memcpy(reached + length + 1, last, (wlen(last) + 1) * sizeof(wch));
+        free(*target);
+        *target = reached;
+    }
+    free(parent);
+    return status == ST_OBJECT_NAME_NOT_FOUND ? ST_OBJECT_PATH_NOT_FOUND
+        : status == ST_REPARSE              ? ST_NOT_SAME_DEVICE
+                                            : status;
 }
 
 /* [ref 3.1 Rename]: no open target unless POSIX, no open files below what moves or what is replaced.
@@ -173,7 +197,7 @@ status_t nt_rename(struct handle *handle, const wch *target, uint32_t flags)
     struct rename_work w = {.work = {.run = run_rename, .kind = KIND_SET_INFORMATION, .client = handle->client},
         .handle = handle, .flags = flags};
     w.target = wdup(target, wlen(target) - (trailing ? 1 : 0)); /* [ref 3.11 rename_backslash] */
-    status = open_target_directory(handle, w.target);
+    status = open_target_directory(handle, &w.target);
     if (status != ST_SUCCESS) {
         free(w.target);
         return status;

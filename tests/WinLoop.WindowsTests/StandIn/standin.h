@@ -278,7 +278,7 @@ void nt_cleanup(struct handle *);
 void nt_close(struct handle *);
 void close_context(struct volume *, uint32_t client, uint64_t user_context, uint64_t user_context2);
 status_t open_context(struct volume *, uint32_t client, const wch *path, uint32_t options, uint32_t access,
-    uint64_t *user_context, uint64_t *user_context2, struct fsp_file_info *);
+    uint64_t *user_context, uint64_t *user_context2, struct fsp_file_info *, wch **leads_to);
 
 /* access.c: inside a dispatcher's operation */
 status_t security_by_name(struct volume *, const wch *path, uint32_t *attributes, uint8_t **sd, size_t *size);

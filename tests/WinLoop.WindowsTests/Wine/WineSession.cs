@@ -108,6 +108,7 @@ public sealed class WineSession : IDisposable
         }
         using Process process = Process.Start(start)!;
         StringBuilder output = new(), error = new();
+        int ended = 0;
         process.OutputDataReceived += (_, line) => Add(output, line.Data);
         process.ErrorDataReceived += (_, line) => Add(error, line.Data);
         process.BeginOutputReadLine();
@@ -118,8 +119,12 @@ public sealed class WineSession : IDisposable
             Assert.Fail($"{program} {string.Join(' ', arguments)} did not end.");
         }
         // What it started, or a service of Wine, may keep the pipes open for longer than the program lives: Wine hands
-        // them on whatever the program says.
-        Thread.Sleep(200);
+        // them on whatever the program says. Then what was said by a while after its end is all.
+        long end = Environment.TickCount64;
+        while (Volatile.Read(ref ended) < 2 && Environment.TickCount64 - end < (HasText() ? 2_000 : 10_000))
+        {
+            Thread.Sleep(20);
+        }
         lock (output)
         {
             lock (error)
@@ -128,8 +133,20 @@ public sealed class WineSession : IDisposable
             }
         }
 
-        static void Add(StringBuilder text, string? line)
+        bool HasText()
         {
+            lock (output)
+            {
+                lock (error)
+                {
+                    return output.Length + error.Length > 0;
+                }
+            }
+        }
+
+        void Add(StringBuilder text, string? line)
+        {
+            Interlocked.Add(ref ended, line is null ? 1 : 0);
             lock (text)
             {
                 text.Append(line is null ? "" : line.TrimEnd('\r') + "\n");

@@ -192,6 +192,13 @@ public sealed class NtFile : IDisposable
     /// <summary>FSCTL_DELETE_REPARSE_POINT.</summary>
     public NtStatus DeleteReparsePoint(byte[] data) => Transact(new Request { Operation = StandInOperation.DeleteReparse, First = data }).Status;
 
+    /// <summary>DeviceIoControl with a buffer each way; the status with what came back.</summary>
+    public (NtStatus Status, byte[] Output) Control(uint code, byte[] input, int outputSize)
+    {
+        Answer answer = Transact(new Request { Operation = StandInOperation.Control, Small = [code, (uint)outputSize], First = input });
+        return (answer.Status, answer.Blob);
+    }
+
     /// <summary>All streams.</summary>
     public List<StreamItem> GetStreams()
     {
