@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using Microsoft.Win32.SafeHandles;
 using WinLoop.Ext4.Format;
 using WinLoop.Mounting.Linux;
 using WinLoop.Storage;
@@ -18,6 +19,17 @@ public sealed record OpenedImage(string Path, LoopDevice Image, IBlockDevice Vol
     public long Size => Volume.Length;
 }
 
+/// <summary>An image that was opened with its user's rights, by himself or in his name.</summary>
+/// <param name="Handle">The open file (<see cref="LoopDevice.FromHandle"/>).</param>
+/// <param name="Path">Absolute, symlinks resolved.</param>
+/// <param name="IsReadOnly">It is not open for writing.</param>
+/// <param name="ReadOnlyReason">Why not, if that was not asked for.</param>
+public sealed record ImageHandle(SafeFileHandle Handle, string Path, bool IsReadOnly, string? ReadOnlyReason) : IDisposable
+{
+    /// <inheritdoc/>
+    public void Dispose() => Handle.Dispose();
+}
+
 /// <summary>From a path to the device of the volume in it.</summary>
 public static class ImageOpener
 {
@@ -31,7 +43,27 @@ public static class ImageOpener
     public static OpenedImage Open(string path, int? partition, MountOptions options, string what, ICollection<string> notes)
     {
         string real = Check(path, what);
-        LoopDevice image = OpenDevice(real, options, what, out string? reason);
+        LoopDevice image = OpenDevice(device => LoopDevice.Open(real, device), options, what, out string? reason);
+        return OpenVolume(real, image, partition, options, what, notes, reason);
+    }
+
+    /// <summary>Locks an image that was opened with somebody's rights and finds the volume.</summary>
+    /// <param name="file">The open image.</param>
+    /// <param name="partition">The user's choice; null = the only one with ext.</param>
+    /// <param name="options">Of the mount.</param>
+    /// <param name="what">What fails if it fails.</param>
+    /// <param name="notes">Gets sentences for the user.</param>
+    /// <exception cref="MountException">Why not; the file is closed.</exception>
+    public static OpenedImage Open(ImageHandle file, int? partition, MountOptions options, string what, ICollection<string> notes)
+    {
+        MountOptions effective = options with { IsReadOnly = options.IsReadOnly || file.IsReadOnly };
+        LoopDevice image = OpenDevice(device => LoopDevice.FromHandle(file.Handle, file.Path, device), effective, what, out string? reason);
+        return OpenVolume(file.Path, image, partition, effective, what, notes, options.IsReadOnly ? null : file.ReadOnlyReason ?? reason);
+    }
+
+    private static OpenedImage OpenVolume(
+        string real, LoopDevice image, int? partition, MountOptions options, string what, ICollection<string> notes, string? reason)
+    {
         try
         {
             LocatedVolume located = Locate(image, partition, options.Offset != null, what);
@@ -80,18 +112,18 @@ public static class ImageOpener
         return located;
     }
 
-    private static LoopDevice OpenDevice(string path, MountOptions options, string what, out string? reason)
+    private static LoopDevice OpenDevice(Func<LoopDeviceOptions, LoopDevice> open, MountOptions options, string what, out string? reason)
     {
         reason = null;
         var device = new LoopDeviceOptions { Offset = options.Offset ?? 0, SizeLimit = options.SizeLimit ?? 0, IsReadOnly = options.IsReadOnly };
         try
         {
-            return LoopDevice.Open(path, device);
+            return open(device);
         }
         catch (BlockDeviceException e) when (!options.IsReadOnly && e.Error is BlockDeviceError.ReadOnly or BlockDeviceError.Denied)
         {
             reason = e.Error == BlockDeviceError.ReadOnly ? "the image is on a read-only medium" : "no permission to write the image";
-            return LoopDevice.Open(path, device with { IsReadOnly = true });
+            return open(device with { IsReadOnly = true });
         }
         catch (BlockDeviceException e) when (e.Error == BlockDeviceError.OutOfRange)
         {

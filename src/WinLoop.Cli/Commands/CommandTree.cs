@@ -45,7 +45,7 @@ internal static class CommandTree
             ("mount", MountCommand.Create), ("unmount", UnmountCommand.Create), ("list", ListCommand.Create),
             ("info", InfoCommand.Create), ("create", CreateCommand.Create), ("check", CheckCommand.Create),
             ("ls", LsCommand.Create), ("cat", CatCommand.Create), ("cp", CpCommand.Create), ("stat", StatCommand.Create),
-            ("doctor", DoctorCommand.Create), ("completion", CompletionCommand.Create),
+            ("service", ServiceCommands.Create), ("doctor", DoctorCommand.Create), ("completion", CompletionCommand.Create),
             (CompleteCommand.Name, CompleteCommand.Create),
         ];
         bool isOne = args.Length > 0 && commands.Any(c => c.Name == args[0]);

@@ -7,6 +7,9 @@ using WinLoop.Mounting;
 using WinLoop.Mounting.Logging;
 using WinLoop.Mounting.Registry;
 using WinLoop.Mounting.Settings;
+using WinLoop.Mounting.Windows;
+using WinLoop.Service;
+using WinLoop.Service.Client;
 
 namespace WinLoop.Cli.Commands;
 
@@ -33,6 +36,12 @@ internal sealed class MountCommand
     private readonly Option<int?> _partition = new("--partition", "-p") { Description = "Number of the partition; the only one with ext is found by itself.", HelpName = "N" };
     private readonly Option<string?> _offset = new("--offset") { Description = "Where the volume starts in the image, in bytes or with K, M, G, T.", HelpName = "N" };
     private readonly Option<string?> _sizeLimit = new("--sizelimit") { Description = "How much of the image is used, in bytes or with K, M, G, T.", HelpName = "N" };
+    private readonly Option<bool> _service = new("--service")
+    {
+        Description = OperatingSystem.IsWindows() ? "Let the service mount it, and fail if it does not run; without this it does if it runs."
+            : "Let the service mount it; without this a process of its own does.",
+    };
+    private readonly Option<bool> _keep = new("--keep", "-k") { Description = "Let the service mount it, now and whenever it starts, until it is unmounted." };
     private readonly Option<bool> _open = new("--open") { Description = "Open the mounted directory in a window." };
     private readonly Option<string?> _log = new("--log") { Description = "Append to this log file what the mount has to say.", HelpName = "FILE" };
     private readonly Option<string?> _logLevel = new("--log-level")
@@ -54,7 +63,8 @@ internal sealed class MountCommand
     {
         var command = new Command("mount", "Mounts an image; prints the directory.")
         {
-            _image, _directory, _readOnly, _options, _foreground, _partition, _offset, _sizeLimit, _open, _log, _logLevel, _logMaxSize, _logFiles, _serve,
+            _image, _directory, _readOnly, _options, _foreground, _partition, _offset, _sizeLimit, _service, _keep, _open, _log, _logLevel,
+            _logMaxSize, _logFiles, _serve,
         };
         _logLevel.CompletionSources.Add("error", "warning", "information", "debug", "trace");
         if (OperatingSystem.IsWindows())
@@ -84,7 +94,13 @@ internal sealed class MountCommand
         notes.ForEach(report.Note);
         Action<string> opener = parsed.GetResult(_open) is { Implicit: false } ? parsed.GetValue(_open) ? Open : _ => { }
             : _settings.Open == true ? Open : _ => { };
-        return parsed.GetValue(_foreground) ? ForegroundServer.Run(request, report, opener) : MountInBackground(parsed, request, report, opener);
+        bool isAsked = parsed.GetValue(_service) || parsed.GetValue(_keep);
+        if (parsed.GetValue(_foreground))
+        {
+            return !isAsked ? ForegroundServer.Run(request, report, opener)
+                : throw new MountException(MountError.Usage, "mount", "this process or the service serves a mount, not both", "Leave out --foreground.");
+        }
+        return MountByService(parsed, request, isAsked, report, opener) ?? MountInBackground(parsed, request, report, opener);
 
         void Open(string directory)
         {
@@ -94,6 +110,43 @@ internal sealed class MountCommand
             }
         }
     }
+
+    // Null if the service was not asked for and a process of this user's own does it.
+    private int? MountByService(ParseResult parsed, MountRequest request, bool isAsked, Report report, Action<string> opener)
+    {
+        // The service would write a log of the user's choice with its own rights.
+        bool hasLog = parsed.GetValue(_log) is { Length: > 0 };
+        if (isAsked && hasLog)
+        {
+            throw new MountException(MountError.Usage, "mount", "the service writes a log of its own, not one of each mount",
+                "Leave out --log, or --service and --keep.");
+        }
+        // WinFsp would make a folder with the rights of the service: only letters are its business, and of images only files.
+        bool isUsual = OperatingSystem.IsWindows() && !hasLog && !request.Image.StartsWith(@"\\.\", StringComparison.Ordinal) &&
+            (request.Directory is null || DriveMountPoint.IsLetter(request.Directory));
+        if (!isAsked && !isUsual)
+        {
+            return null;
+        }
+        string what = $"cannot mount {request.Image}";
+        using ServiceClient? client = isAsked ? ServiceClient.Connect(what) : ServiceClient.TryConnect();
+        if (client is null)
+        {
+            return null;
+        }
+        MountResult result = client.Mount(request, parsed.GetValue(_keep));
+        foreach (string note in result.Notes)
+        {
+            report.Note(Printable.Text(note));
+        }
+        MountAnswerWriter.Write(ToAnswer(result.Mount), report);
+        opener(result.Mount.Directory);
+        return 0;
+    }
+
+    /// <summary>The answer for a mount of the service.</summary>
+    internal static MountAnswer ToAnswer(ServiceMount m) => new(m.Directory, m.Image, m.Partition, m.Offset, m.Size, m.Label, m.Uuid, m.ReadOnly,
+        m.ReadOnlyReason, m.FileSystem, m.Device, m.Pid);
 
     private MountRequest Parse(ParseResult parsed, List<string> notes)
     {

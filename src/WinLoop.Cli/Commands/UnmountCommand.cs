@@ -1,9 +1,11 @@
 using System.CommandLine;
 using WinLoop.Cli.Output;
+using WinLoop.Cli.Serving;
 using WinLoop.Mounting;
 using WinLoop.Mounting.Control;
 using WinLoop.Mounting.Linux;
 using WinLoop.Mounting.Registry;
+using WinLoop.Service.Client;
 
 namespace WinLoop.Cli.Commands;
 
@@ -34,9 +36,22 @@ internal static class UnmountCommand
 
     private static int Run(string target, bool force, Report report)
     {
-        UnmountAnswer answer = Unmount(MountFinder.Find(target, "cannot unmount " + target), target, force, report);
+        UnmountAnswer answer = ForgetRemembered(target) ?? Unmount(MountFinder.Find(target, "cannot unmount " + target), target, force, report);
         report.Answer(answer, () => AnswerJson.Readable.UnmountAnswer, _ => { });
         return 0;
+    }
+
+    // One that the service remembers and has not mounted is forgotten.
+    private static UnmountAnswer? ForgetRemembered(string target)
+    {
+        string path = HostPath.Resolve(target);
+        if (ServiceMounts.List().FirstOrDefault(m => !ServiceMounts.IsMounted(m) && (m.Image == path || m.Id == target)) is not { } remembered)
+        {
+            return null;
+        }
+        using ServiceClient client = ServiceClient.Connect("cannot forget " + target);
+        client.Unmount(remembered.Id, force: false);
+        return new UnmountAnswer(remembered.Directory, remembered.Image);
     }
 
     // One that fails does not keep the others.
@@ -44,7 +59,8 @@ internal static class UnmountCommand
     {
         var done = new List<UnmountAnswer>();
         var failed = new List<MountException>();
-        foreach (KnownMount mount in MountRegistry.ListAll().Where(m => CurrentUser.IsRoot || m.Record.Owner == CurrentUser.Uid))
+        // Of the service's mounts the user is told his own, an administrator all.
+        foreach (KnownMount mount in ServiceMounts.ListAll().Where(m => CurrentUser.IsRoot || m.Record.ServiceId != null || m.Record.Owner == CurrentUser.Uid))
         {
             try
             {
@@ -73,6 +89,13 @@ internal static class UnmountCommand
     {
         MountRecord record = mount.Record;
         string what = $"cannot unmount {target}";
+        if (record.ServiceId is { } id)
+        {
+            using ServiceClient client = ServiceClient.Connect(what);
+            client.Unmount(id, force);
+            report.Note($"Unmounted {Printable.Text(record.Image)}.");
+            return new UnmountAnswer(record.Directory, record.Image);
+        }
         if (OperatingSystem.IsLinux() && !CurrentUser.IsRoot && record.Owner != CurrentUser.Uid)
         {
             throw new MountException(MountError.Denied, what, "it is another user's mount", "Run it as that user, or as root.");

@@ -1,3 +1,4 @@
+using WinLoop.Cli.Serving;
 using System.Runtime.InteropServices;
 using WinLoop.Mounting;
 using WinLoop.Mounting.Registry;
@@ -75,7 +76,7 @@ internal static class Doctor
 
     private static CheckedItem Mounts()
     {
-        IReadOnlyList<KnownMount> mounts = MountRegistry.ListAll();
+        IReadOnlyList<KnownMount> mounts = ServiceMounts.ListAll();
         string[] dead = [.. mounts.Where(m => m.State == MountState.Dead).Select(m => m.Record.Directory)];
         return dead.Length > 0
             ? new CheckedItem("mounts", ItemState.Odd, $"the process that served {string.Join(" and ", dead)} has died", $"Undo it: winloop unmount {dead[0]}")

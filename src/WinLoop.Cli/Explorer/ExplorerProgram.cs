@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.Runtime.Versioning;
 using WinLoop.Cli.Commands;
 using WinLoop.Cli.Output;
+using WinLoop.Cli.Serving;
 using WinLoop.Mounting;
 using WinLoop.Mounting.Linux;
 using WinLoop.Mounting.Registry;
@@ -72,7 +73,7 @@ internal static class ExplorerProgram
     {
         string path = HostPath.Resolve(image);
         // A second double-click means the drive that is there.
-        if (MountRegistry.ListAll().FirstOrDefault(m => m.Record.Image == path && m.State != MountState.Dead) is { } mounted)
+        if (ServiceMounts.ListAll().FirstOrDefault(m => m.Record.Image == path && m.State != MountState.Dead) is { } mounted)
         {
             ShellCalls.OpenWindow(mounted.Record.Directory + '\\');
             return 0;

@@ -5,6 +5,7 @@ using WinLoop.Mounting.Control;
 using WinLoop.Mounting.Linux;
 using WinLoop.Mounting.Registry;
 using WinLoop.Mounting.Statistics;
+using WinLoop.Service.Frontends;
 
 namespace WinLoop.Cli.Serving;
 

@@ -35,6 +35,9 @@ public sealed class MountRegistry
         return new MountRegistry(folder);
     }
 
+    /// <summary>A registry for mounts that are in none: those of the service, which keeps its own table.</summary>
+    public static MountRegistry OfService { get; } = new("");
+
     /// <summary>Every mount this user can see: his own and root's.</summary>
     public static IReadOnlyList<KnownMount> ListAll()
     {

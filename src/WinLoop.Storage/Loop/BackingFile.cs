@@ -12,6 +12,9 @@ internal abstract class BackingFile : IDisposable
 
     internal abstract ImageIdentity Identity { get; }
 
+    /// <summary>A path of this process that leads to the open file itself; null if the system has no such thing.</summary>
+    internal virtual string? DescriptorPath => null;
+
     /// <summary>Reads are done by bypassing the page cache.</summary>
     internal abstract bool IsDirectIo { get; }
 

@@ -2,6 +2,7 @@ using System.Diagnostics;
 using System.Diagnostics.CodeAnalysis;
 using System.Runtime.CompilerServices;
 using System.Runtime.ExceptionServices;
+using Microsoft.Win32.SafeHandles;
 using WinLoop.Storage.Linux;
 using WinLoop.Storage.Windows;
 
@@ -92,6 +93,9 @@ public sealed unsafe class LoopDevice : IGrowableDevice, IQueueOperations
     /// <summary>The image, as it was given.</summary>
     public string Path => _file.Path;
 
+    /// <summary>A path that leads to the open file itself, whatever has become of its name; Linux, and null elsewhere.</summary>
+    public string? DescriptorPath => _file.DescriptorPath;
+
     /// <summary>Which file it is, whatever its path.</summary>
     public ImageIdentity Identity => _file.Identity;
 
@@ -112,6 +116,40 @@ public sealed unsafe class LoopDevice : IGrowableDevice, IQueueOperations
     {
         ArgumentException.ThrowIfNullOrEmpty(path);
         options ??= new LoopDeviceOptions();
+        Check(options);
+        return Over(OperatingSystem.IsWindows() ? WindowsBackingFile.Open(path, options) : LinuxBackingFile.Open(path, options), options);
+    }
+
+    /// <summary>Takes over an image that somebody opened with rights of his own, and locks it.</summary>
+    /// <param name="file">The open image. On Windows opened for overlapped I/O, and what it is shared for is its lock; the
+    /// device takes the handle out of this object. On Linux a descriptor, which the device opens anew. The caller disposes
+    /// this object in every case.</param>
+    /// <param name="path">What it is called in messages.</param>
+    /// <param name="options">As for opening a path.</param>
+    /// <exception cref="BlockDeviceException">As for opening a path; ReadOnly: it is not open for writing.</exception>
+    public static LoopDevice FromHandle(SafeFileHandle file, string path, LoopDeviceOptions? options = null)
+    {
+        ArgumentException.ThrowIfNullOrEmpty(path);
+        options ??= new LoopDeviceOptions();
+        Check(options);
+        return Over(OperatingSystem.IsWindows() ? WindowsBackingFile.TakeOver(file, path) : LinuxBackingFile.TakeOver(file, path, options), options);
+    }
+
+    private static LoopDevice Over(BackingFile file, LoopDeviceOptions options)
+    {
+        try
+        {
+            return new LoopDevice(file, options);
+        }
+        catch
+        {
+            file.Dispose();
+            throw;
+        }
+    }
+
+    private static void Check(LoopDeviceOptions options)
+    {
         ArgumentOutOfRangeException.ThrowIfNegative(options.Offset, nameof(options));
         ArgumentOutOfRangeException.ThrowIfNegative(options.SizeLimit, nameof(options));
         if (options.IsShared && !options.IsReadOnly)
@@ -122,19 +160,6 @@ public sealed unsafe class LoopDevice : IGrowableDevice, IQueueOperations
         if (options.SectorSize is not (0 or 512 or 1024 or 2048 or 4096))
         {
             throw new ArgumentOutOfRangeException(nameof(options), options.SectorSize, "The sector size must be 512, 1024, 2048 or 4096.");
-        }
-
-        BackingFile file = OperatingSystem.IsWindows()
-            ? WindowsBackingFile.Open(path, options)
-            : LinuxBackingFile.Open(path, options);
-        try
-        {
-            return new LoopDevice(file, options);
-        }
-        catch
-        {
-            file.Dispose();
-            throw;
         }
     }
 

@@ -107,6 +107,15 @@ public abstract class WindowsHost : IMountHost
         }
     }
 
+    /// <summary>Makes Windows hand over what it has cached of files that are open.</summary>
+    public void FlushSystem()
+    {
+        if (!Session.FileSystem.Facts.IsReadOnly)
+        {
+            Attempt("flushing", () => _flusher?.FlushVolume(MountPoint));
+        }
+    }
+
     /// <summary>Unmounts, whoever has files open, if still mounted.</summary>
     public void Dispose()
     {

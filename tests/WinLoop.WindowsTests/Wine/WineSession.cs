@@ -65,6 +65,14 @@ public sealed class WineSession : IDisposable
         return Process.Start(start)!;
     }
 
+    /// <summary>Keeps the session of Wine running between programs, which ends it, services and all, when none is left.</summary>
+    internal Process Hold()
+    {
+        // The session that made the prefix may be just ending; what is told to its service manager is lost with it.
+        Shell.Run("env", [$"WINEPREFIX={_prefix}", WineServer, "-k"]);
+        return Process.Start(Prepare("cmd", []))!;
+    }
+
     /// <inheritdoc/>
     public void Dispose()
     {

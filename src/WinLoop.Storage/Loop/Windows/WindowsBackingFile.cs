@@ -66,6 +66,23 @@ internal sealed unsafe class WindowsBackingFile : BackingFile
         }
     }
 
+    /// <summary>Takes over a handle that was opened for overlapped I/O.</summary>
+    internal static WindowsBackingFile TakeOver(SafeHandle handle, string path)
+    {
+        nint value = handle.DangerousGetHandle();
+        handle.SetHandleAsInvalid();
+        var file = new SafeWin32Handle(value);
+        try
+        {
+            return new WindowsBackingFile(path, file);
+        }
+        catch
+        {
+            file.Dispose();
+            throw;
+        }
+    }
+
     /// <summary>The identity of what a path leads to.</summary>
     internal static ImageIdentity IdentityOf(string path)
     {
