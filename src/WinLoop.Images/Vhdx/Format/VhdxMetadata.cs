@@ -11,7 +11,7 @@ internal sealed class VhdxMetadata
     private static readonly Guid s_diskSize = new("2FA54224-CD1B-4876-B211-5DBED83BF4B8");
     private static readonly Guid s_diskId = new("BECA12AB-B2E6-4523-93EF-C309E000C746");
     private static readonly Guid s_logicalSector = new("8141BF1D-A96F-4709-BA47-F233A8FAAB5F");
-    private static readonly Guid s_physicalSector = new("CDA348C7-445D-4471-9CC9-E98852512C63");
+    private static readonly Guid s_physicalSector = new("CDA348C7-445D-4471-9CC9-E9885251C556");
     private static readonly Guid s_parentLocator = new("A8D35F2D-B30B-454D-ABF7-D3D84834AB0C");
 
     private const uint LeavesBlocksAllocated = 1;
