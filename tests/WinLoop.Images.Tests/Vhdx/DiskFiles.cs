@@ -32,6 +32,9 @@ internal static class DiskFiles
     public static IBlockDevice Open(IGrowableDevice file, bool isReadOnly = false) =>
         new VhdxFormat().Open(file, new ImageFormatOptions { IsReadOnly = isReadOnly });
 
+    /// <summary>The seed of a random test: WINLOOP_SEED, or a new one.</summary>
+    public static int Seed() => int.TryParse(Environment.GetEnvironmentVariable("WINLOOP_SEED"), out int seed) ? seed : Environment.TickCount;
+
     /// <summary>All bytes of a device that is not large.</summary>
     public static byte[] ReadAll(IBlockDevice device)
     {
