@@ -86,7 +86,9 @@ internal sealed class StateFile : IGrowableDevice
         DeviceRange.CheckWrite(this, 0, 0);
         if (length < _length)
         {
-            WriteZeroes(length, _length - length);
+            // Only where there is something: behind it the file may be longer than any memory.
+            long end = Math.Max(_settled.Length, _pages.Count == 0 ? 0 : (_pages.Keys.Max() + 1) * PageSize);
+            WriteZeroes(length, Math.Max(0, Math.Min(end, _length) - length));
         }
 
         _length = length;
