@@ -86,9 +86,7 @@ internal sealed class StateFile : IGrowableDevice
         DeviceRange.CheckWrite(this, 0, 0);
         if (length < _length)
         {
-            // Only where there is something: behind it the file may be longer than any memory.
-            long end = Math.Max(_settled.Length, _pages.Count == 0 ? 0 : (_pages.Keys.Max() + 1) * PageSize);
-            WriteZeroes(length, Math.Max(0, Math.Min(end, _length) - length));
+            WriteZeroes(length, _length - length);
         }
 
         _length = length;
@@ -131,6 +129,19 @@ internal sealed class StateFile : IGrowableDevice
     public void WriteZeroes(long offset, long length, WriteTag tag = WriteTag.Data)
     {
         DeviceRange.CheckWrite(this, offset, length);
+
+        // Behind what is settled there is nothing but pages, and the file may be longer than any memory.
+        long end = offset + length, last = Math.Min(end, _settled.Length);
+        foreach (long page in _pages.Keys)
+        {
+            long start = Math.Max(page * PageSize, Math.Max(offset, last)), stop = Math.Min((page + 1) * PageSize, end);
+            if (start < stop)
+            {
+                _pages[page].AsSpan((int)(start - (page * PageSize)), (int)(stop - start)).Clear();
+            }
+        }
+
+        length = last - offset;
         while (length > 0)
         {
             int inside = (int)(offset % PageSize), part = (int)Math.Min(PageSize - inside, length);

@@ -37,7 +37,7 @@ public sealed class CutTests(ITestOutputHelper output)
         for (int session = 0; session < 3; session++)
         {
             using IBlockDevice disk = Open(recording.File, openRelated);
-            Work(recording, disk, random, 25);
+            CutWork.Run(recording, disk, random, 25);
         }
 
         int states = 0, replayed = 0;
@@ -65,7 +65,7 @@ public sealed class CutTests(ITestOutputHelper output)
         for (int session = 0; session < 2; session++)
         {
             using IBlockDevice disk = Open(recording.File, null);
-            Work(recording, disk, random, 20);
+            CutWork.Run(recording, disk, random, 20);
         }
 
         int dirty = 0, changed = 0;
@@ -108,7 +108,7 @@ public sealed class CutTests(ITestOutputHelper output)
         CutRecording recording = CutRecording.Begin(DiskFiles.ReadAll(file), new byte[Size]);
         using (IBlockDevice disk = Open(recording.File, null))
         {
-            Work(recording, disk, new Random(seed), 25);
+            CutWork.Run(recording, disk, new Random(seed), 25);
         }
 
         recording.File.Log.RemoveAll(operation => operation.Kind == FileOperationKind.Flush);
@@ -159,29 +159,6 @@ public sealed class CutTests(ITestOutputHelper output)
         Assert.False(IsDirty(state), name);
         Assert.True(DiskFiles.ReadAll(again).AsSpan().SequenceEqual(content), $"{name}: writes after the replay went wrong");
         return replayed;
-    }
-
-    private static void Work(CutRecording recording, IBlockDevice disk, Random random, int count)
-    {
-        for (int i = 0; i < count; i++)
-        {
-            int length = random.Next(3) == 0 ? random.Next(1, 40_000) : 512 * random.Next(1, 20);
-            int offset = random.Next((int)disk.Length - length);
-            switch (random.Next(5))
-            {
-                case 0:
-                    recording.Flush(disk);
-                    break;
-                case 1 when random.Next(2) == 0:
-                    recording.Zero(disk, offset / MiB * MiB, Math.Min(MiB, (int)disk.Length - (offset / MiB * MiB)));
-                    break;
-                default:
-                    byte[] data = new byte[length];
-                    random.NextBytes(data);
-                    recording.Write(disk, random.Next(2) == 0 ? offset : offset / 512 * 512, data);
-                    break;
-            }
-        }
     }
 
     private static MemoryFile MakeParent(byte[] content, MemoryFile child)
