@@ -48,8 +48,9 @@ internal sealed class CutRecording
     /// <summary>The states that a cut before, after or within any operation can leave.</summary>
     /// <param name="seed">Of the subsets.</param>
     /// <param name="subsets">Random subsets of what is not flushed, for each operation.</param>
-    /// <returns>The file, valid up to the next step, and what the disk in it may hold.</returns>
-    public IEnumerable<(StateFile File, Expectation Expected, string Name)> States(int seed, int subsets)
+    /// <returns>The file, valid up to the next step; what the disk in it may hold; how many operations had reached the file, of
+    /// which those after the last flush may be missing.</returns>
+    public IEnumerable<(StateFile File, Expectation Expected, int Operations, string Name)> States(int seed, int subsets)
     {
         var random = new Random(seed);
         var state = new StateFile(_start);
@@ -74,7 +75,7 @@ internal sealed class CutRecording
                     }
                 }
 
-                yield return (state, expected, $"cut {k} {name}, seed {seed}");
+                yield return (state, expected, k, $"cut {k} {name}, seed {seed}");
                 state.IsReadOnly = false;
                 state.Reset();
             }

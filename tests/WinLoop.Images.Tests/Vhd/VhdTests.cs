@@ -106,7 +106,7 @@ public sealed class VhdTests(ITestOutputHelper output)
         }
 
         int states = 0, withoutEnd = 0;
-        foreach ((StateFile state, Expectation expected, string name) in recording.States(seed, subsets: 3))
+        foreach ((StateFile state, Expectation expected, _, string name) in recording.States(seed, subsets: 3))
         {
             states++;
             byte[] end = new byte[VhdFooter.Size];

@@ -41,7 +41,7 @@ public sealed class CutTests(ITestOutputHelper output)
         }
 
         int states = 0, replayed = 0;
-        foreach ((StateFile state, Expectation expected, string name) in recording.States(seed, subsets: 3))
+        foreach ((StateFile state, Expectation expected, _, string name) in recording.States(seed, subsets: 3))
         {
             states++;
             replayed += Judge(state, expected, name, openRelated, random);
@@ -69,7 +69,7 @@ public sealed class CutTests(ITestOutputHelper output)
         }
 
         int dirty = 0, changed = 0;
-        foreach ((StateFile state, _, string name) in recording.States(seed, subsets: 1))
+        foreach ((StateFile state, _, _, string name) in recording.States(seed, subsets: 1))
         {
             bool isDirty = IsDirty(state);
             if (random.Next(isDirty ? 6 : 40) != 0 || dirty >= 30)
