@@ -100,6 +100,50 @@ public sealed class DifferencingTests(ITestOutputHelper output)
     }
 
     [Fact]
+    public void BitsOfABlockThatWasNotThere_DoNotCount()
+    {
+        // The bits of a block that is in no file may be anything; here another writer has left them set.
+        var parent = new MemoryFile();
+        var child = new MemoryFile();
+        MakePair(parent, child, 2 * MiB);
+        using (IBlockDevice disk = Open(child, parent))
+        {
+            disk.Write([1], 0);
+        }
+
+        Region bat = RegionTable.Read(child).Bat;
+        byte[] entry = new byte[8], bits = new byte[MiB / 512 / 8];
+        child.Read(entry, bat.Offset + (4096 * 8)); // of the sector bitmap, behind the 4096 blocks of a chunk
+        var bitmap = new BatEntry(BitConverter.ToUInt64(entry));
+        Assert.Equal(BlockState.FullyPresent, bitmap.State);
+        bits.AsSpan().Fill(0xFF);
+        child.Write(bits, bitmap.Offset + bits.Length);
+
+        byte[] expected = DiskFiles.Noise(2 * MiB, 5, share: 1);
+        expected[0] = 1;
+        expected[MiB] = 2;
+        using IBlockDevice again = Open(child, parent);
+        again.Write([2], MiB);
+        Assert.Equal(expected, DiskFiles.ReadAll(again));
+    }
+
+    [Fact]
+    public void WriteThatFails_LeavesTheParentsSectors()
+    {
+        var parent = new MemoryFile();
+        var child = new MemoryFile();
+        MakePair(parent, child, 2 * MiB);
+        byte[] expected = DiskFiles.Noise(2 * MiB, 5, share: 1);
+        using IBlockDevice disk = Open(child, parent);
+        disk.Write([7], 0);
+        expected[0] = 7;
+        child.IsReadOnly = true; // the file refuses
+        Assert.Throws<BlockDeviceException>(() => disk.Write(new byte[9000], 5000));
+        child.IsReadOnly = false;
+        Assert.Equal(expected, DiskFiles.ReadAll(disk));
+    }
+
+    [Fact]
     public void ParentThatWasWritten_IsRefused()
     {
         var parent = new MemoryFile();
