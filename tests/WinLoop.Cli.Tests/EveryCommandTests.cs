@@ -29,7 +29,7 @@ public sealed class EveryCommandTests : IDisposable
         { 3, "cp {missing} {image}:/" }, { 3, "cp {missing}:/f {d}" }, { 3, "cp {file} {missing}:/" }, { 3, "cp {image}:/none {d}" }, { 3, "cp {file} {image}:/no/such" },
         { 3, "stat {missing}" }, { 3, "stat {image}" },
         // Nobody serves.
-        { 8, "service" }, { 8, "service status" }, { 8, "service stop" }, { 8, "service resume" }, { 8, "mount {image} --service" }, { 8, "mount {image} --keep" },
+        { 8, "service stop" }, { 8, "service resume" }, { 8, "mount {image} --service" }, { 8, "mount {image} --keep" },
         { 5, "service install" }, { 5, "service uninstall" }, { 5, "service uninstall --purge" }, { 5, "service start" },
         // No file system that we read.
         { 5, "mount {noise} {d}" }, { 5, "check {noise}" }, { 5, "ls {noise}:/" }, { 5, "cat {noise}:/f" }, { 5, "cp {noise}:/f {d}" }, { 5, "cp {file} {noise}:/" }, { 5, "info {noise}" },
@@ -90,6 +90,17 @@ public sealed class EveryCommandTests : IDisposable
         JsonElement error = JsonDocument.Parse(Shell.Run("setpriv", [.. user, .. Words(line), "--json"]).Output).RootElement.GetProperty("error");
         Assert.Equal("denied", error.GetProperty("code").GetString());
         Assert.Equal(hash, Workspace.HashOf(_work["image"]));
+    }
+
+    // An answer, not a failure; the exit code is for scripts.
+    [Theory]
+    [InlineData("service")]
+    [InlineData("service status")]
+    public void A_service_that_does_not_run_is_said(string line)
+    {
+        Assert.Equal((8, "stopped\n"), (WinLoopProgram.Run(Words(line)).ExitCode, WinLoopProgram.Run(Words(line)).Output));
+        using JsonDocument answer = JsonDocument.Parse(WinLoopProgram.Run(Words(line + " --json")).Output);
+        Assert.Equal("stopped", answer.RootElement.GetProperty("state").GetString());
     }
 
     [Fact]
