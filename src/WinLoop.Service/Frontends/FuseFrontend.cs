@@ -33,8 +33,9 @@ internal sealed class FuseFrontend : Frontend
         return FuseHost.Mount(image.Volume, mountPoint.Path, new FuseMountOptions
         {
             Source = image.Image.Path,
-            Offset = image.Image.Offset,
-            SizeLimit = image.Image.Size,
+            // In a container the volume has no place of its own.
+            Offset = image.Image.Format is null ? image.Image.Offset : 0,
+            SizeLimit = image.Image.Format is null ? image.Image.Size : 0,
             IsReadOnly = image.Volume.IsReadOnly,
             MountWords = request.Options.ToMountWords(image.Volume.IsReadOnly, privileged),
             AllowOther = request.Options.AllowOther ?? privileged,
