@@ -138,7 +138,7 @@ public sealed class DifferencingTests(ITestOutputHelper output)
         disk.Write([7], 0);
         expected[0] = 7;
         child.IsReadOnly = true; // the file refuses
-        Assert.Throws<BlockDeviceException>(() => disk.Write(new byte[9000], 5000));
+        Assert.Throws<BlockDeviceException>(() => disk.Write(new byte[8192], 4096));
         child.IsReadOnly = false;
         Assert.Equal(expected, DiskFiles.ReadAll(disk));
     }
