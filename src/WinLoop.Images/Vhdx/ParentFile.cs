@@ -42,19 +42,25 @@ internal static class ParentFile
                 Check(parent, path, expected, child);
                 return parent;
             }
-            catch (Exception e) when (e is BlockDeviceException or ImageFormatException)
+            catch (Exception e)
             {
-                // Another path may lead to the right one; the first failure says what is wrong.
-                failure ??= e is ImageFormatException { Error: ImageFormatError.Parent } known
-                    ? known : VhdxError.Parent($"its parent {Shown(path)} cannot be used: {e.Message}", e);
                 if (parent is not null)
                 {
-                    parent.Dispose();
+                    parent.Dispose(); // with the file
                 }
                 else
                 {
                     file?.Dispose();
                 }
+
+                if (e is not (BlockDeviceException or ImageFormatException))
+                {
+                    throw; // the opener's own reason
+                }
+
+                // Another path may lead to the right one; the first failure says what is wrong.
+                failure ??= e is ImageFormatException { Error: ImageFormatError.Parent } known
+                    ? known : VhdxError.Parent($"its parent {Shown(path)} cannot be used: {e.Message}", e);
             }
         }
 
