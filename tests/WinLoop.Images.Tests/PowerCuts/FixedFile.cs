@@ -11,6 +11,9 @@ internal sealed class FixedFile(IBlockDevice device) : IGrowableDevice
 
     public int SectorSize => device.SectorSize;
 
+    /// <summary>A flush takes so long that other threads do something meanwhile.</summary>
+    public bool IsSlow { get; init; }
+
     public void SetLength(long length) =>
         throw new BlockDeviceException(BlockDeviceError.NoSpace, $"this file cannot have {length} bytes");
 
@@ -18,7 +21,14 @@ internal sealed class FixedFile(IBlockDevice device) : IGrowableDevice
 
     public void Write(ReadOnlySpan<byte> buffer, long offset, WriteTag tag = WriteTag.Data) => device.Write(buffer, offset, tag);
 
-    public void Flush() => device.Flush();
+    public void Flush()
+    {
+        device.Flush();
+        if (IsSlow)
+        {
+            Thread.Sleep(1);
+        }
+    }
 
     public void Discard(long offset, long length) => device.Discard(offset, length);
 

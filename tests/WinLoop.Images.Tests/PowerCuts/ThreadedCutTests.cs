@@ -9,8 +9,8 @@ namespace WinLoop.Images.Tests.PowerCuts;
 public sealed class ThreadedCutTests(ITestOutputHelper output)
 {
     private const int MiB = 1 << 20;
-    private const int Size = 16 * MiB;
-    private const int Room = 24 * MiB;
+    private const int Size = 40 * MiB;
+    private const int Room = 48 * MiB;
     private const int Slot = 3000; // never a whole sector: neighbours share one
     private const int Threads = 4;
 
@@ -53,6 +53,7 @@ public sealed class ThreadedCutTests(ITestOutputHelper output)
         var random = new Random(seed);
         int kept = 0;
         const int Cuts = 60;
+        var before = new MemoryDevice(image);
         for (int i = 0; i < Cuts; i++)
         {
             int count = random.Next(log.Length + 1);
@@ -60,7 +61,7 @@ public sealed class ThreadedCutTests(ITestOutputHelper output)
             int share = random.Next(9);
             IEnumerable<RecordedOperation> state = durable.Concat(pending.Where(_ => random.Next(8) < share)).OrderBy(operation => operation.Sequence);
             long now = count < log.Length ? log[count].Sequence : long.MaxValue;
-            using OverlayDevice cut = RecordingDevice.Replay(new MemoryDevice(image), state);
+            using OverlayDevice cut = RecordingDevice.Replay(before, state);
             using IBlockDevice disk = Open(new FixedFile(cut), parent, isReadOnly: true);
             kept += Check(DiskFiles.ReadAll(disk), old, promises, now, $"{kind}, cut {count} of {log.Length}, share {share}, seed {seed}");
         }
@@ -74,7 +75,7 @@ public sealed class ThreadedCutTests(ITestOutputHelper output)
         var promises = new List<Promise>();
         int[] places = [.. Enumerable.Range(0, Size / Slot)];
         new Random(seed).Shuffle(places);
-        using IBlockDevice disk = Open(new FixedFile(recording), parent, isReadOnly: false);
+        using IBlockDevice disk = Open(new FixedFile(recording) { IsSlow = true }, parent, isReadOnly: false);
         Parallel.For(0, Threads, new ParallelOptions { MaxDegreeOfParallelism = Threads }, thread =>
         {
             var mine = new List<Promise>();
@@ -91,7 +92,7 @@ public sealed class ThreadedCutTests(ITestOutputHelper output)
                 }
 
                 disk.Write(content, at);
-                if (i % 5 == 4)
+                if (i % 3 == 2)
                 {
                     disk.Flush();
                     long returned = recording.Mark("flushed").Sequence;
