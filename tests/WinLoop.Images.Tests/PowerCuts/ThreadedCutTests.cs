@@ -53,7 +53,7 @@ public sealed class ThreadedCutTests(ITestOutputHelper output)
         var random = new Random(seed);
         int kept = 0;
         var before = new MemoryDevice(image);
-        const int RandomCuts = 60;
+        const int RandomCuts = 30;
         // The worst that can be: of all that is not flushed only the mapping has reached the disk.
         int[] mappings = [.. Enumerable.Range(0, log.Length)
             .Where(n => log[n] is { Tag: WriteTag.JournalDescriptor } or { Tag: WriteTag.Metadata, Length: <= 4096 })];
