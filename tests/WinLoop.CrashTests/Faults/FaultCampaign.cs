@@ -8,6 +8,7 @@ namespace WinLoop.CrashTests;
 internal sealed class FaultCampaign(FaultStart start, string[] operations)
 {
     private readonly ConcurrentBag<string> _violations = [];
+    private IReadOnlyList<int> _usual = [];
 
     public FaultStatistics Statistics { get; } = new();
 
@@ -16,8 +17,8 @@ internal sealed class FaultCampaign(FaultStart start, string[] operations)
 
     /// <summary>Each kind at every n, until the workload passes untouched.</summary>
     /// <param name="kinds">The faults.</param>
-    /// <param name="stride">1 for every n.</param>
-    public void Run(IEnumerable<FaultKind> kinds, int stride = 1)
+    /// <param name="most">At most so many n of each kind, evenly spread.</param>
+    public void Run(IEnumerable<FaultKind> kinds, int most = int.MaxValue)
     {
         var plans = new List<(FaultKind Kind, long First)>();
         var totals = new Dictionary<DeviceOperations, long>();
@@ -27,7 +28,9 @@ internal sealed class FaultCampaign(FaultStart start, string[] operations)
             {
                 totals[kind.Operations] = total = CountOf(kind.Operations);
             }
-            for (long first = 1; first <= total; first += stride)
+            // Each kind begins elsewhere, so that together they befall more of the operations.
+            long stride = Math.Max(1, total / most);
+            for (long first = 1 + (plans.Count % stride); first <= total; first += stride)
             {
                 plans.Add((kind, first));
             }
@@ -38,7 +41,7 @@ internal sealed class FaultCampaign(FaultStart start, string[] operations)
         Parallel.ForEach(
             Partitioner.Create(plans, loadBalance: true),
             new ParallelOptions { MaxDegreeOfParallelism = Environment.ProcessorCount },
-            () => new FaultJudge(Path.Combine(folder, Guid.NewGuid().ToString("n")), Statistics),
+            () => new FaultJudge(start, Path.Combine(folder, Guid.NewGuid().ToString("n")), Statistics),
             (plan, loop, judge) =>
             {
                 Judge(plan.Kind, plan.First, plan.First > totals[plan.Kind.Operations], judge);
@@ -73,12 +76,12 @@ internal sealed class FaultCampaign(FaultStart start, string[] operations)
         try
         {
             var watch = Stopwatch.StartNew();
-            run = new FaultRun(start, kind, first);
+            run = new FaultRun(start, kind, first, _usual);
             run.Run(operations);
             Statistics.AddRun(run.IsAborted);
             Assert.True(isUntouched == (run.Hits.Count == 0) || (kind.Lasts && !isUntouched), $"{name}: {run.Hits.Count} hits");
             Assert.True(watch.Elapsed < TimeSpan.FromSeconds(20), $"{name} takes {watch.Elapsed}");
-            judge.Judge(start, run, name);
+            judge.Judge(run, name);
         }
         catch (CrashViolation e)
         {
@@ -100,6 +103,7 @@ internal sealed class FaultCampaign(FaultStart start, string[] operations)
     {
         var run = new FaultRun(start, new FaultKind("nothing", kind, false), long.MaxValue);
         run.Run(operations);
+        _usual = run.Answers;
         return run.Rule.Matched;
     }
 }

@@ -11,50 +11,51 @@ namespace WinLoop.CrashTests;
 /// Judges what a run has left on the device: with all that was written, and as a power cut right after it could leave it.
 /// Nothing that was promised before the fault may be missing. For one thread.
 /// </summary>
-internal sealed class FaultJudge(string folder, FaultStatistics statistics) : IDisposable
+internal sealed class FaultJudge(FaultStart start, string folder, FaultStatistics statistics) : IDisposable
 {
     // One in so many goes to that judge, by the hash of the image.
     private const int FsckEvery = 40, RepairEvery = 50, OtherRepairEvery = 400;
 
     private readonly Recovery _recovery = new();
     private readonly FsckJudge _fsck = new(folder);
+    private readonly StateDevice _device = new(start.Bytes);
 
     /// <summary>Judges a run; throws <see cref="CrashViolation"/>.</summary>
-    /// <param name="start">What it began with.</param>
     /// <param name="run">It, when it has ended.</param>
     /// <param name="name">For e2fsck's complaints, which come later.</param>
-    public void Judge(FaultStart start, FaultRun run, string name)
+    public void Judge(FaultRun run, string name)
     {
         CrashImage image = start.Image;
         Recording recording = run.Recording;
-        var device = new StateDevice(start.Bytes);
+        StateDevice device = _device;
         List<Epoch> epochs = Epoch.Split(recording.Log);
-        foreach (RecordedOperation change in epochs.SkipLast(1).SelectMany(e => e.Changes))
-        {
-            device.Settle(change);
-        }
         Epoch last = epochs[^1];
         CrashState all = new(last.Number, [.. Enumerable.Range(0, last.Changes.Count).Select(i => new Kept(i, default))]);
         if (!image.HasJournal)
         {
-            all.Apply(last, device);
+            Build(all);
             JudgeWithoutJournal(device, image, run, recording, name);
             return;
         }
         var seen = new HashSet<StateHash>();
         foreach (CrashState state in StatesOf(last, all))
         {
-            device.Reset();
-            state.Apply(last, device);
+            Build(state);
             StateHash hash = device.Hash();
             if (seen.Add(hash))
             {
-                JudgeState(device, image, run, recording, () =>
-                {
-                    device.Reset();
-                    state.Apply(last, device);
-                }, hash, $"{name}, state {state}");
+                JudgeState(device, image, run, recording, () => Build(state), hash, $"{name}, state {state}");
             }
+        }
+
+        void Build(CrashState state)
+        {
+            device.Reset();
+            foreach (RecordedOperation change in epochs.SkipLast(1).SelectMany(e => e.Changes))
+            {
+                change.ApplyTo(device);
+            }
+            state.Apply(last, device);
         }
     }
 
@@ -84,7 +85,7 @@ internal sealed class FaultJudge(string folder, FaultStatistics statistics) : ID
         statistics.AddState();
         if (run.Kind.IsWrongBytes)
         {
-            JudgeAfterWrongBytes(device, image, recording);
+            JudgeAfterWrongBytes(device, image, run, recording);
             return;
         }
         bool isMarked = IsMarked(device);
@@ -108,9 +109,9 @@ internal sealed class FaultJudge(string folder, FaultStatistics statistics) : ID
         }
     }
 
-    // Nobody can see wrong bytes where there is no checksum. Where there is one, what they have spoilt is seen at the latest
+    // Nobody can see wrong bytes where there is no checksum, or that a device shows another content for good. Where there is one, what they have spoilt is seen at the latest
     // when it is read or checked; a block of inodes has a checksum for each, so that a neighbour may be the spoilt one.
-    private void JudgeAfterWrongBytes(StateDevice device, CrashImage image, Recording recording)
+    private void JudgeAfterWrongBytes(StateDevice device, CrashImage image, FaultRun run, Recording recording)
     {
         Dictionary<string, RecoveredTree.Item> tree;
         try
@@ -126,7 +127,7 @@ internal sealed class FaultJudge(string folder, FaultStatistics statistics) : ID
             statistics.AddDetected();
             return;
         }
-        if (image.HasChecksums)
+        if (image.HasChecksums && !run.Kind.Lasts)
         {
             JudgePromises(tree, recording);
             return;
@@ -212,7 +213,9 @@ internal sealed class FaultJudge(string folder, FaultStatistics statistics) : ID
             isDamaged = true;
             statistics.AddDetected();
         }
-        if (isDamaged || device.Hash().Low % FsckEvery == 0)
+        // e2fsck has nothing to begin with when the superblock is torn and there is no copy; WinLoop rebuilds it.
+        bool isTorn = TornSuperblock.TryRebuild(device) is not null;
+        if (!isTorn && (isDamaged || device.Hash().Low % FsckEvery == 0))
         {
             statistics.AddFsck();
             string path = Path.Combine(Directory.CreateDirectory(folder).FullName, "repair.img");

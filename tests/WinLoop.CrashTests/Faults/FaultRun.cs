@@ -17,15 +17,22 @@ internal sealed class FaultRun
     private readonly List<DeviceOperation> _hits = [];
     private readonly List<DeviceOperation> _attempts = [];
     private readonly HashSet<string> _unsure = [];
+    private readonly IReadOnlyList<int>? _usual;
+    private readonly List<int> _answers = [];
     private EngineDriver? _driver;
     private int _comesBackIn = -1;
 
-    public FaultRun(FaultStart start, FaultKind kind, long first)
+    /// <param name="start">What it begins with.</param>
+    /// <param name="kind">What fails.</param>
+    /// <param name="first">The first operation that does.</param>
+    /// <param name="usual">What each operation answers when nothing fails; null if this run is to find out.</param>
+    public FaultRun(FaultStart start, FaultKind kind, long first, IReadOnlyList<int>? usual = null)
     {
+        _usual = usual;
         _start = start;
         _image = start.Image;
         _kind = kind;
-        _recorder = new RecordingDevice(new MemoryDevice(start.Bytes));
+        _recorder = new RecordingDevice(new OverlayDevice(start.Device));
         _faulty = new FaultDevice(_recorder);
         _faulty.Add(new FaultRule
         {
@@ -35,7 +42,11 @@ internal sealed class FaultRun
                 return false;
             },
         });
-        Rule = _faulty.Add(kind.ToRule(first, _hits.Add));
+        Rule = _faulty.Add(kind.ToRule(first, hit =>
+        {
+            FirstHitAt = _hits.Count == 0 ? _recorder.Count : FirstHitAt;
+            _hits.Add(hit);
+        }));
     }
 
     public FaultRule Rule { get; }
@@ -44,6 +55,12 @@ internal sealed class FaultRun
 
     /// <summary>Operations of the device that failed or lied or were late.</summary>
     public IReadOnlyList<DeviceOperation> Hits => _hits;
+
+    /// <summary>Entries of the log when the first of them came.</summary>
+    public int FirstHitAt { get; private set; }
+
+    /// <summary>What each operation answered: 0 or an errno.</summary>
+    public IReadOnlyList<int> Answers => _answers;
 
     /// <summary>The mount did not come about.</summary>
     public Exception? MountFailure { get; private set; }
@@ -122,6 +139,7 @@ internal sealed class FaultRun
             attempted = Attempted(operation);
         }
         DeviceOperation[] hits = [.. _hits.Skip(hitsBefore)];
+        _answers.Add(failure is null ? 0 : ErrnoOf(failure));
         JudgeAnswer(operation, failure, hits, count, wasAborted);
         if (failure is not null)
         {
@@ -174,7 +192,7 @@ internal sealed class FaultRun
         string text = $"'{operation}' {(failure is null ? "succeeded" : $"failed ({failure.GetType().Name}: {failure.Message})")}";
         if (_hits.Count == 0 || _kind.IsHarmless)
         {
-            Require(failure is null, $"{text} on a device that works");
+            Require(_usual is null || _answers[^1] == _usual[_answers.Count - 1], $"{text} on a device that works");
             return;
         }
         bool isRefusal = operation is not "unmount" && (wasAborted || IsReadOnlyMount);
@@ -261,13 +279,10 @@ internal sealed class FaultRun
 
     private byte[]? ReadBack(string operation)
     {
-        if (_kind.IsWrongBytes)
-        {
-            return null; // what is read is not what is there
-        }
         try
         {
-            return _driver!.ReadAll(operation.Split(' ')[1]);
+            byte[] content = _driver!.ReadAll(operation.Split(' ')[1]);
+            return _kind.IsWrongBytes && _hits.Count > 0 ? null : content; // what is read may not be what is there
         }
         catch (Exception e) when (IsHonest(e))
         {

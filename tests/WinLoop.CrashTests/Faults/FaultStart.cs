@@ -3,45 +3,69 @@ using WinLoop.Storage;
 
 namespace WinLoop.CrashTests;
 
-/// <summary>What a run begins with: an image as it was made, or as a mount left it that was never ended.</summary>
+/// <summary>What a run begins with: an image after some operations, unmounted, or as a crash has left it.</summary>
 internal sealed class FaultStart
 {
-    private readonly string[] _before;
+    // With what a file holds afterwards: each run would have to work that out again.
+    private readonly List<(string Operation, Outcome Outcome, byte[]? Content)> _before = [];
 
     /// <param name="image">The image.</param>
-    /// <param name="before">Operations whose journal has still to be replayed; the last of them is a sync.</param>
-    public FaultStart(CrashImage image, params string[] before)
+    /// <param name="before">Operations to do first.</param>
+    /// <param name="isCrashed">They end with a sync and their journal has still to be replayed.</param>
+    public FaultStart(CrashImage image, IEnumerable<string> before, bool isCrashed)
     {
         Image = image;
-        _before = before;
-        Bytes = before.Length == 0 ? image.Bytes : Leave(image, before);
+        using var clock = new TestClock(TestClock.Start - 100);
+        var device = new MemoryDevice(image.Bytes);
+        Bytes = new byte[device.Length];
+        using (Ext4Volume volume = Ext4Volume.Mount(device, image.Options()))
+        using (var driver = new EngineDriver(volume))
+        {
+            var model = new History().Model;
+            foreach (string operation in before)
+            {
+                Outcome outcome = Operations.Do(driver, operation);
+                Operations.Note(model, operation, outcome);
+                bool changesContent = Operations.IsContent(operation) && (outcome.Error == 0 || outcome.Content is not null);
+                _before.Add((operation, outcome, changesContent ? model.Find(operation.Split(' ')[1]).Content : null));
+            }
+            device.Read(Bytes, 0);
+        }
+        if (!isCrashed)
+        {
+            device.Read(Bytes, 0);
+        }
+        Device = new MemoryDevice(Bytes);
+    }
+
+    /// <summary>An image as it was made.</summary>
+    public FaultStart(CrashImage image)
+    {
+        Image = image;
+        Bytes = image.Bytes;
+        Device = new MemoryDevice(Bytes);
     }
 
     public CrashImage Image { get; }
 
     public byte[] Bytes { get; }
 
+    /// <summary>The same, to lay an overlay on.</summary>
+    public IBlockDevice Device { get; }
+
     /// <summary>Tells a model what was done before.</summary>
     public void Note(CrashModel model)
     {
-        foreach (string operation in _before)
+        foreach ((string operation, Outcome outcome, byte[]? content) in _before)
         {
-            Operations.Note(model, operation, new Outcome(0, FaultRun.Intended(operation)));
+            if (content is not null)
+            {
+                model.SetContent(operation.Split(' ')[1], content);
+            }
+            else
+            {
+                Operations.Note(model, operation, outcome);
+            }
         }
-    }
-
-    private static byte[] Leave(CrashImage image, string[] before)
-    {
-        using var clock = new TestClock(TestClock.Start - 100);
-        var device = new MemoryDevice(image.Bytes);
-        byte[] bytes = new byte[device.Length];
-        using Ext4Volume volume = Ext4Volume.Mount(device, image.Options());
-        using var driver = new EngineDriver(volume);
-        foreach (string operation in before)
-        {
-            Assert.Equal(0, Operations.Do(driver, operation).Error);
-        }
-        device.Read(bytes, 0); // before the unmount
-        return bytes;
     }
 }

@@ -21,6 +21,9 @@ internal sealed class History
 
     public IReadOnlyList<Step> Steps => _steps;
 
+    /// <summary>Files of which nobody knows what an operation that failed has left of their content.</summary>
+    public HashSet<int> Uncertain { get; } = [];
+
     /// <summary>What is there now is the beginning, and promised.</summary>
     public void Begin()
     {
@@ -44,6 +47,10 @@ internal sealed class History
         Operations.Note(Model, operation, outcome);
         bool isPersistence = Operations.IsPersistence(operation);
         int node = ContentNode(operation, outcome, attempted);
+        if (attempted is not null && outcome.Content is null)
+        {
+            Uncertain.Add(node);
+        }
         if (attempted is not null && _versions.TryGetValue(node, out List<Version>? versions))
         {
             versions.Add(new Version(_snapshots.Count, attempted));
@@ -67,6 +74,7 @@ internal sealed class History
         Snapshots = _snapshots,
         Promises = _promises,
         Versions = _versions,
+        Uncertain = Uncertain,
         BlockSize = blockSize,
     };
 
