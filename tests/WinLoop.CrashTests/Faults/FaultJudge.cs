@@ -14,7 +14,7 @@ namespace WinLoop.CrashTests;
 internal sealed class FaultJudge(FaultStart start, string folder, FaultStatistics statistics) : IDisposable
 {
     // One in so many goes to that judge, by the hash of the image.
-    private const int FsckEvery = 40, RepairEvery = 50, OtherRepairEvery = 400;
+    private const int FsckEvery = 40, RepairEvery = 16, OtherRepairEvery = 320;
 
     private readonly Recovery _recovery = new();
     private readonly FsckJudge _fsck = new(folder);
