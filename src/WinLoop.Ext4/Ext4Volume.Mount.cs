@@ -219,6 +219,10 @@ public sealed partial class Ext4Volume
         }
         if (!Journal.IsActive)
         {
+            if (Journal.AbortReason is null)
+            {
+                FlushDevice(); // content may have been overwritten in place
+            }
             return;
         }
         Journal.Shutdown();
