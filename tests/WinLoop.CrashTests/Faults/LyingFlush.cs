@@ -107,6 +107,7 @@ internal sealed class LyingFlush(FaultStart start, string[] operations)
             : isHome && Has(WriteTag.JournalCommit) ? "home blocks and newer transactions"
             : isHome ? "home blocks"
             : Has(WriteTag.JournalCommit) ? "the newest transactions"
+            : isLog && Has(WriteTag.Data) ? "content and blocks of a transaction"
             : isLog ? HalfTransaction : "other";
     }
 

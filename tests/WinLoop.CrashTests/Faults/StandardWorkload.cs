@@ -10,6 +10,7 @@ internal static class StandardWorkload
     [
         "read A/x", "create A/y", "write A/y 0 3000 10", "fsync A/y",
         "write A/x 500 1800 11", "append A/x 2500 12", "fdatasync A/x",
+        "write A/x 100 700 20", "fdatasync A/x", // only content: a flush without a commit
         "mkdir B/d", "create B/d/f", "write B/d/f 0 9000 13", "setxattr A/x user.b 30 14", "setxattr B/d/f user.big 700 15", "sync",
         "truncate A/z 2500", "rename A/y B/y", "fsync B", "rename B/y A/z", "read A/z", "sync",
         "chmod A/x 600", "unlink A/x", "create A/n", "checkpoint", "write A/n 0 2500 16", "rename A/n A/m", "fdatasync A/m",
