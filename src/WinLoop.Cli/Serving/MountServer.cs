@@ -43,7 +43,7 @@ internal sealed class MountServer : IDisposable
         {
             notes.Add($"'winloop stat' will not work for this mount: {e.Message}");
         }
-        log.Mounted(Mounted, image.Volume);
+        log.Mounted(image, record.Directory);
         _host.Trace = log.Trace("host");
         _image.Image.Image.Queue.Trace = log.Trace("device");
         _signals.Attach(Stop);
@@ -103,8 +103,9 @@ internal sealed class MountServer : IDisposable
     {
         bool clean = _host.WaitForUnmount();
         string? stopped = !_record.ReadOnly && _image.Volume.IsReadOnly ? _image.Volume.ReadOnlyReason : null;
-        stopped ??= IsGoneWithWhatWasWritten ? "the file was deleted or replaced while it was mounted, and what was written into it is gone" : null;
+        stopped ??= _image.IsGoneWithWhatWasWritten ? MountedImage.GoneReason : null;
         _answers?.Dispose();
+        Frontend.Current.CleanUp(_host, isOfService: false);
         _mountPoint.Release();
         if (clean && stopped == null)
         {
@@ -115,15 +116,11 @@ internal sealed class MountServer : IDisposable
         string what = $"{_record.Image} was not closed cleanly";
         MountException failure = _host.Failure is { } error
             ? Failures.Explain(error, what)
-            : new MountException(MountError.Failed, what, stopped ?? "unknown error", IsGoneWithWhatWasWritten ? null : "The next mount recovers it from its journal.");
+            : new MountException(MountError.Failed, what, stopped ?? "unknown error", _image.IsGoneWithWhatWasWritten ? null : "The next mount recovers it from its journal.");
         _log.Failed(failure);
         _registry.Write(_record with { Failure = failure.Message });
         throw failure;
     }
-
-    // No name led to the image any more when it was flushed for the last time.
-    private bool IsGoneWithWhatWasWritten => _image.Image.Image is { State: Storage.BackingFileState.Unlinked } device &&
-        device.Queue.GetStatistics().Operations is [_, { Count: > 0 }, ..];
 
     /// <summary>Undoes the mount; <see cref="WaitForEnd"/> returns then.</summary>
     /// <param name="force">True: although files are open, after their data is written. False: refuse then, and say who has them.</param>

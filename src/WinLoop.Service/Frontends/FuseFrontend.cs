@@ -29,7 +29,7 @@ internal sealed class FuseFrontend : Frontend
         // nothing, so the claim stays here.
         Storage.LoopDevice device = image.Image.Image;
         bool isDevice = device.Identity.IsBlockDevice && image.Image.Offset == 0 && image.Image.Size == device.Length &&
-            request.Options.SizeLimit is null && user is null && CurrentUser.IsRoot;
+            request.Options.SizeLimit is null && image.Image.Format is null && user is null && CurrentUser.IsRoot;
         if (isDevice)
         {
             device.ReleaseClaim();
@@ -37,8 +37,9 @@ internal sealed class FuseFrontend : Frontend
         FuseHost host = FuseHost.Mount(image.Volume, mountPoint.Path, new FuseMountOptions
         {
             Source = image.Image.Path,
-            Offset = image.Image.Offset,
-            SizeLimit = isDevice ? 0 : image.Image.Size,
+// In a container the volume has no place of its own.
+            Offset = image.Image.Format is null ? image.Image.Offset : 0,
+            SizeLimit = isDevice || image.Image.Format is not null ? 0 : image.Image.Size,
             IsReadOnly = image.Volume.IsReadOnly,
             MountWords = request.Options.ToMountWords(image.Volume.IsReadOnly, privileged),
             AllowOther = request.Options.AllowOther ?? privileged,
