@@ -109,8 +109,9 @@ internal sealed class FaultJudge(FaultStart start, string folder, FaultStatistic
         }
     }
 
-    // Nobody can see wrong bytes where there is no checksum, or that a device shows another content for good. Where there is one, what they have spoilt is seen at the latest
-    // when it is read or checked; a block of inodes has a checksum for each, so that a neighbour may be the spoilt one.
+    // Nobody can see wrong bytes where there is no checksum, or that a device shows another content for good. Where there is
+    // one, what they have spoilt is seen at the latest when it is read or checked; a block of inodes has a checksum for each,
+    // so that a neighbour may be the spoilt one.
     private void JudgeAfterWrongBytes(StateDevice device, CrashImage image, FaultRun run, Recording recording)
     {
         Dictionary<string, RecoveredTree.Item> tree;
