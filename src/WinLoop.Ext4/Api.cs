@@ -77,8 +77,12 @@ public enum WriteMode
     Normal,
     /// <summary>At the end of the file, wherever that is when the write gets its turn.</summary>
     Append,
-    /// <summary>Inside the file only: what lies behind the end is dropped (paging I/O of Windows).</summary>
+    /// <summary>Inside the file only: what lies behind the end is dropped (paging I/O of Windows). A part that cannot be
+    /// written is an error.</summary>
     Constrained,
+    /// <summary>As <see cref="Normal"/>, but a part that cannot be written is an error: for pages that a kernel writes back,
+    /// where nobody would ask for the rest.</summary>
+    Whole,
 }
 
 /// <summary>fallocate(2) modes; the values are Linux's.</summary>

@@ -219,6 +219,10 @@ public sealed partial class Ext4Volume
         }
         if (!Journal.IsActive)
         {
+            if (Journal.AbortReason is null)
+            {
+                FlushDevice(); // content may have been overwritten in place
+            }
             return;
         }
         Journal.Shutdown();
@@ -303,6 +307,11 @@ public sealed partial class Ext4Volume
         Span<byte> raw = stackalloc byte[Superblock.Size];
         Device.Read(raw, Superblock.Offset);
         var onDisk = new Superblock(raw);
+        if (onDisk.Magic != Superblock.MagicValue || !onDisk.HasValidChecksum ||
+            onDisk.Has(RoCompatFeatures.MetadataCsum) != Geometry.HasMetadataChecksums || !TornSuperblock.DescribesSameVolume(onDisk, Superblock))
+        {
+            return; // a device that reads something else: to write that back would destroy what is there
+        }
         onDisk.State |= Superblock.StateError;
         onDisk.ErrorCount = Superblock.ErrorCount;
         onDisk.UpdateChecksum();

@@ -25,6 +25,14 @@ public sealed class MountedImage : IDisposable
     /// <summary>Why the mount is read-only although that was not asked for.</summary>
     public string? ReadOnlyReason => Volume.Options.IsReadOnly ? Image.ReadOnlyReason : Volume.ReadOnlyReason;
 
+    /// <summary>No name led to the image file any more when it was flushed for the last time, and it had been written to:
+    /// what was written is gone with it.</summary>
+    public bool IsGoneWithWhatWasWritten => Image.Image is { State: Storage.BackingFileState.Unlinked } device &&
+        device.Queue.GetStatistics().Operations is [_, { Count: > 0 }, ..];
+
+    /// <summary>What is said of such an image.</summary>
+    public const string GoneReason = "the file was deleted or replaced while it was mounted, and what was written into it is gone";
+
     /// <summary>Opens the image; nothing is written yet.</summary>
     /// <param name="request">What the user asked for.</param>
     /// <param name="what">What fails if it fails.</param>

@@ -103,6 +103,7 @@ internal sealed class MountServer : IDisposable
     {
         bool clean = _host.WaitForUnmount();
         string? stopped = !_record.ReadOnly && _image.Volume.IsReadOnly ? _image.Volume.ReadOnlyReason : null;
+        stopped ??= _image.IsGoneWithWhatWasWritten ? MountedImage.GoneReason : null;
         _answers?.Dispose();
         Frontend.Current.CleanUp(_host, isOfService: false);
         _mountPoint.Release();
@@ -115,7 +116,7 @@ internal sealed class MountServer : IDisposable
         string what = $"{_record.Image} was not closed cleanly";
         MountException failure = _host.Failure is { } error
             ? Failures.Explain(error, what)
-            : new MountException(MountError.Failed, what, stopped ?? "unknown error", "The next mount recovers it from its journal.");
+            : new MountException(MountError.Failed, what, stopped ?? "unknown error", _image.IsGoneWithWhatWasWritten ? null : "The next mount recovers it from its journal.");
         _log.Failed(failure);
         _registry.Write(_record with { Failure = failure.Message });
         throw failure;

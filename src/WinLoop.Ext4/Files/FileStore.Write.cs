@@ -14,7 +14,7 @@ internal sealed partial class FileStore
     private const int MaxCopiedWrite = 32 << 10;
 
     /// <summary>Writes all of <paramref name="buffer"/>, or what fits: fewer bytes only when the volume became
-    /// full or the device failed in the middle.</summary>
+    /// full or the device failed in the middle, and where the mode has somebody who asks for the rest.</summary>
     /// <exception cref="Ext4Exception">EFBIG, ENOSPC.</exception>
     public int Write(Inode inode, ReadOnlySpan<byte> buffer, long offset, Caller caller, bool updateTimes, WriteMode mode = WriteMode.Normal)
     {
@@ -60,7 +60,7 @@ internal sealed partial class FileStore
             {
                 buffer = buffer[..(int)Math.Max(done, inode.Size - offset)];
             }
-            return buffer.Length == 0 ? 0 : WriteLocked(inode, buffer, offset, done, caller, updateTimes);
+            return buffer.Length == 0 ? 0 : WriteLocked(inode, buffer, offset, done, caller, updateTimes, mode);
         }
         finally
         {
@@ -78,7 +78,7 @@ internal sealed partial class FileStore
             {
                 throw new Ext4Exception(Errno.EFBIG);
             }
-            return WriteLocked(inode, buffer, inode.Size, 0, caller, updateTimes);
+            return WriteLocked(inode, buffer, inode.Size, 0, caller, updateTimes, WriteMode.Append);
         }
         finally
         {
@@ -120,8 +120,9 @@ internal sealed partial class FileStore
         }
     }
 
-    private int WriteLocked(Inode inode, ReadOnlySpan<byte> buffer, long offset, int done, Caller caller, bool updateTimes)
+    private int WriteLocked(Inode inode, ReadOnlySpan<byte> buffer, long offset, int done, Caller caller, bool updateTimes, WriteMode mode)
     {
+        bool isWhole = mode is WriteMode.Whole or WriteMode.Constrained;
         Timestamp now = updateTimes ? Now(inode) : default;
         try
         {
@@ -151,7 +152,7 @@ internal sealed partial class FileStore
                 done += length;
             }
         }
-        catch (Exception e) when (done > 0 && e is Ext4Exception or Storage.BlockDeviceException)
+        catch (Exception e) when (done > 0 && !isWhole && e is Ext4Exception or Storage.BlockDeviceException)
         {
             // What was written stays; the caller asks for the rest and gets the reason then.
         }

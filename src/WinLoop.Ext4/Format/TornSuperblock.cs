@@ -46,8 +46,8 @@ internal static class TornSuperblock
         return descriptor.Checksum == descriptor.ComputeChecksum(geometry, sb.Uuid, 0);
     }
 
-    // What no driver changes while it is mounted.
-    private static bool DescribesSameVolume(Superblock a, Superblock b) =>
+    /// <summary>Whether all that no driver changes while it is mounted is the same.</summary>
+    internal static bool DescribesSameVolume(Superblock a, Superblock b) =>
         a.Uuid.SequenceEqual(b.Uuid) && a.BlocksCount == b.BlocksCount && a.InodesCount == b.InodesCount &&
         a.LogBlockSize == b.LogBlockSize && a.BlocksPerGroup == b.BlocksPerGroup && a.InodesPerGroup == b.InodesPerGroup &&
         a.InodeSize == b.InodeSize && a.DescriptorSize == b.DescriptorSize && a.FirstInode == b.FirstInode &&

@@ -34,11 +34,13 @@ internal sealed partial class JournalManager
     }
 
     /// <summary>Writes everything committed to its home location and empties the log.</summary>
+    /// <exception cref="Ext4Exception">EIO: the journal was aborted, now or before.</exception>
     public void CheckpointAll()
     {
         LockOrder.EnteringCommit();
         lock (_commitLock)
         {
+            RequireNotAborted();
             Guard(() => _log?.Checkpoint(_volume, RunningTid));
         }
     }
@@ -68,10 +70,7 @@ internal sealed partial class JournalManager
 
     private void CommitRunning()
     {
-        if (_abortReason is { } reason)
-        {
-            throw new Ext4Exception(Errno.EIO, "The journal was aborted: " + reason.Message);
-        }
+        RequireNotAborted();
         Transaction transaction;
         lock (_lock)
         {
@@ -108,10 +107,7 @@ internal sealed partial class JournalManager
                 Monitor.PulseAll(_lock);
             }
         }
-        if (_abortReason is { } aborted)
-        {
-            throw new Ext4Exception(Errno.EIO, "The journal was aborted: " + aborted.Message);
-        }
+        RequireNotAborted();
         Guard(() => WriteOut(transaction));
         Volatile.Write(ref _committedTid, transaction.Tid);
         _volume.OnTransactionDurable(transaction);
@@ -190,6 +186,14 @@ internal sealed partial class JournalManager
         foreach (LoggedBlock image in _images)
         {
             image.Release(transaction.Tid);
+        }
+    }
+
+    private void RequireNotAborted()
+    {
+        if (_abortReason is { } reason)
+        {
+            throw new Ext4Exception(Errno.EIO, "The journal was aborted: " + reason.Message);
         }
     }
 

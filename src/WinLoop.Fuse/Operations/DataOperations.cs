@@ -36,7 +36,9 @@ internal static unsafe class DataOperations
         {
             session.Volume.SetAttributes(inode, new AttributeChanges { KillSetId = true }, request.Caller);
         }
-        int n = session.Volume.Write(inode, data[..(int)input.Size], ToOffset(input.Offset), request.Caller, updateTimes: !session.WritebackCache);
+        // Of pages that it writes back the kernel takes a short count for all: a mapping, or the writeback cache.
+        WriteMode mode = (input.WriteFlags & RequestFlags.WriteCache) != 0 ? WriteMode.Whole : WriteMode.Normal;
+        int n = session.Volume.Write(inode, data[..(int)input.Size], ToOffset(input.Offset), request.Caller, updateTimes: !session.WritebackCache, mode);
         if (session.SkipsOpen)
         {
             session.RecentWriters.Add(node);

@@ -29,7 +29,7 @@ internal enum OpenReply : uint
 /// <summary>Single bits of other request structures.</summary>
 internal static class RequestFlags
 {
-    public const uint WriteKillSetId = 4, FsyncDataOnly = 1, SetXattrKillSetGid = 1, IoctlDirectory = 0x10;
+    public const uint WriteCache = 1, WriteKillSetId = 4, FsyncDataOnly = 1, SetXattrKillSetGid = 1, IoctlDirectory = 0x10;
 }
 
 /// <summary>open(2)'s flags, as on every 64-bit Linux but where noted.</summary>

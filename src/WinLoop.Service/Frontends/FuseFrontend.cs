@@ -25,17 +25,21 @@ internal sealed class FuseFrontend : Frontend
     {
         // For a user no set-user-id program or device of his image is honoured, whoever mounts it.
         bool privileged = CurrentUser.IsRoot && user is null or { Uid: 0 };
-        if (CurrentUser.IsRoot)
+        // The kernel claims a block device for the mount; until now this process did. Of a part of a device the mount claims
+        // nothing, so the claim stays here.
+        Storage.LoopDevice device = image.Image.Image;
+        bool isDevice = device.Identity.IsBlockDevice && image.Image.Offset == 0 && image.Image.Size == device.Length &&
+            request.Options.SizeLimit is null && image.Image.Format is null && user is null && CurrentUser.IsRoot;
+        if (isDevice)
         {
-            // The kernel claims a block device for the mount; until now this process did.
-            image.Image.Image.ReleaseClaim();
+            device.ReleaseClaim();
         }
-        return FuseHost.Mount(image.Volume, mountPoint.Path, new FuseMountOptions
+        FuseHost host = FuseHost.Mount(image.Volume, mountPoint.Path, new FuseMountOptions
         {
             Source = image.Image.Path,
-            // In a container the volume has no place of its own.
+// In a container the volume has no place of its own.
             Offset = image.Image.Format is null ? image.Image.Offset : 0,
-            SizeLimit = image.Image.Format is null ? image.Image.Size : 0,
+            SizeLimit = isDevice || image.Image.Format is not null ? 0 : image.Image.Size,
             IsReadOnly = image.Volume.IsReadOnly,
             MountWords = request.Options.ToMountWords(image.Volume.IsReadOnly, privileged),
             AllowOther = request.Options.AllowOther ?? privileged,
@@ -44,6 +48,11 @@ internal sealed class FuseFrontend : Frontend
             OpenSource = user is null ? null : image.Image.Image.DescriptorPath,
             Target = kernelTarget,
         });
+        if (isDevice && host.DeviceName != image.Image.Path && !device.TryClaim())
+        {
+            log($"{image.Image.Path} is not kept from being mounted a second time");
+        }
+        return host;
     }
 
     internal override void FlushSystem(IMountHost host)

@@ -186,11 +186,13 @@ internal sealed class ServedMount
             bool clean = _host.WaitForUnmount();
             _isClosing = true;
             string? stopped = !Description.ReadOnly && _image.Volume.IsReadOnly ? _image.Volume.ReadOnlyReason : null;
+            stopped ??= _image.IsGoneWithWhatWasWritten ? MountedImage.GoneReason : null;
             if (!clean || stopped != null)
             {
                 Failure = _host.Failure is { } error
                     ? Failures.Explain(error, what)
-                    : new MountException(MountError.Failed, what, stopped ?? "unknown error", "The next mount recovers it from its journal.");
+                    : new MountException(MountError.Failed, what, stopped ?? "unknown error",
+                        _image.IsGoneWithWhatWasWritten ? null : "The next mount recovers it from its journal.");
             }
         }
         catch (Exception e)

@@ -57,6 +57,9 @@ public sealed class FaultRule
     /// <summary>What a read returns is changed by this: (bytes, offset).</summary>
     public SpanAction? Corrupt { get; init; }
 
+    /// <summary>Called with every operation that the fault befalls, before it does.</summary>
+    public Action<DeviceOperation>? OnHit { get; init; }
+
     /// <summary>Off, it neither counts nor fails anything.</summary>
     public volatile bool IsEnabled = true;
 
@@ -241,6 +244,7 @@ public sealed class FaultDevice : IBlockDevice
         {
             if (rule.Applies(operation))
             {
+                rule.OnHit?.Invoke(operation);
                 if (rule.Delay > TimeSpan.Zero)
                 {
                     Thread.Sleep(rule.Delay);

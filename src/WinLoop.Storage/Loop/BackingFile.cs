@@ -57,5 +57,9 @@ internal abstract class BackingFile : IDisposable
     {
     }
 
+    /// <summary>Takes that claim again.</summary>
+    /// <returns>False if somebody else has it.</returns>
+    internal virtual bool TryClaim() => true;
+
     public abstract void Dispose();
 }

@@ -279,6 +279,10 @@ public sealed unsafe class LoopDevice : IGrowableDevice, IQueueOperations
     /// mounts something on it that takes the claim itself (fuseblk).</summary>
     public void ReleaseClaim() => _file.ReleaseClaim();
 
+    /// <summary>For an image that is a block device: takes the exclusive claim again, when nothing was mounted on it.</summary>
+    /// <returns>False if somebody else has it.</returns>
+    public bool TryClaim() => _file.TryClaim();
+
     /// <summary>Waits for requests that run and closes the image. Does not flush.</summary>
     public void Dispose()
     {
@@ -382,7 +386,17 @@ public sealed unsafe class LoopDevice : IGrowableDevice, IQueueOperations
 
     /// <summary><c>lo_write_simple</c>.</summary>
     [MethodImpl(MethodImplOptions.NoInlining)]
-    private void WriteSimple(byte* buffer, long length, long position) => _file.Write(buffer, length, position);
+    private void WriteSimple(byte* buffer, long length, long position)
+    {
+        // A write behind the end of a file that has shrunk makes it grow again. One that ends before the device's end leaves
+        // it too short, which the next flush sees; one up to the very end would hide it.
+        if (position + length >= _offset + Length)
+        {
+            CheckBacking();
+        }
+
+        _file.Write(buffer, length, position);
+    }
 
     /// <summary><c>lo_req_flush</c>.</summary>
     private void FlushFile()

@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using System.Globalization;
 using WinLoop.Ext4;
+using WinLoop.Ext4.Format;
 using WinLoop.Storage;
 using WinLoop.TestKit;
 
@@ -33,6 +34,13 @@ internal sealed class CrashImage
         ("4k-orphanfile", 9, "-b 4096 -J size=4 -O orphan_file,metadata_csum_seed"),
     ];
 
+    /// <summary>Volumes without a journal: no crash test, but faults.</summary>
+    public static readonly (string Name, int Megabytes, string Options)[] WithoutJournal =
+    [
+        ("1k-nojournal", 3, "-b 1024 -O ^has_journal"),
+        ("4k-nojournal", 9, "-b 4096 -O ^has_journal"),
+    ];
+
     private static readonly ConcurrentDictionary<string, Lazy<CrashImage>> s_images = new();
 
     private CrashImage(string name, int blockSize, byte[] bytes)
@@ -45,6 +53,13 @@ internal sealed class CrashImage
     public string Name { get; }
 
     public int BlockSize { get; }
+
+    /// <summary>metadata_csum: damage of metadata is seen when it is read.</summary>
+    public bool HasChecksums => Superblock.Has(RoCompatFeatures.MetadataCsum);
+
+    public bool HasJournal => Superblock.Has(CompatFeatures.HasJournal);
+
+    private Superblock Superblock => new(Bytes.AsSpan(Superblock.Offset, Superblock.Size));
 
     /// <summary>The image; nobody writes to it.</summary>
     public byte[] Bytes { get; }
@@ -64,7 +79,7 @@ internal sealed class CrashImage
 
     private static CrashImage Make(string name)
     {
-        (_, int megabytes, string options) = Kinds.Single(k => k.Name == name);
+        (_, int megabytes, string options) = Kinds.Concat(WithoutJournal).Single(k => k.Name == name);
         using TestImage file = TestImage.Make(megabytes,
             $"-N 128 -m 0 -U 6d1a2b3c-4d5e-4f60-8172-8394a5b6c7d8 -E hash_seed=11111111-2222-4333-8444-555555555555 {options}");
         var device = new MemoryDevice(File.ReadAllBytes(file.Path));

@@ -8,6 +8,9 @@ namespace WinLoop.CrashTests;
 /// workload holds open.</summary>
 internal sealed class EngineDriver(Ext4Volume volume) : IDisposable
 {
+    // No workload makes a larger file.
+    private const long MostRead = 64 << 20;
+
     private readonly Dictionary<string, Inode> _held = [];
 
     public Ext4Volume Volume => volume;
@@ -91,6 +94,10 @@ internal sealed class EngineDriver(Ext4Volume volume) : IDisposable
 
     public byte[] ReadAll(string path) => OnInode(path, inode =>
     {
+        if (inode.Size > MostRead)
+        {
+            throw new Ext4Exception(Errno.EFBIG); // damage that no checksum shows
+        }
         byte[] content = new byte[inode.Size];
         int count = volume.Read(inode, content, 0);
         return content[..count];

@@ -29,13 +29,13 @@ internal static class Operations
         int count = 0;
         try
         {
-            Do(driver, t, ref count);
+            Perform(driver, operation, ref count);
             return new Outcome(0, count);
         }
         catch (Ext4Exception e)
         {
             byte[]? content = null;
-            if (IsContent(t[0]))
+            if (IsContent(operation))
             {
                 try
                 {
@@ -50,10 +50,16 @@ internal static class Operations
         }
     }
 
-    private static bool IsContent(string word) => word is "write" or "append" or "truncate" or "falloc" or "punch" or "zero" or "collapse" or "insert";
+    /// <summary>True for what changes the content of a file.</summary>
+    public static bool IsContent(string operation) => operation.Split(' ')[0] is "write" or "append" or "truncate" or "falloc" or "punch" or "zero" or "collapse" or "insert";
 
-    private static void Do(EngineDriver driver, string[] t, ref int count)
+    /// <summary>Does it, and lets what the engine throws through.</summary>
+    /// <param name="driver">The engine.</param>
+    /// <param name="operation">The operation.</param>
+    /// <param name="count">Set to the bytes that a write has written.</param>
+    public static void Perform(EngineDriver driver, string operation, ref int count)
     {
+        string[] t = operation.Split(' ');
         Ext4Volume volume = driver.Volume;
         switch (t[0])
         {
@@ -143,6 +149,9 @@ internal static class Operations
             case "sync":
                 volume.Synchronize();
                 break;
+            case "checkpoint":
+                volume.Journal.CheckpointAll(); // what a full log does by itself
+                break;
             default:
                 throw new ArgumentException($"'{t[0]}' is no operation");
         }
@@ -199,7 +208,7 @@ internal static class Operations
                 NoteAttributes(model, t);
                 break;
             default:
-                if (IsContent(t[0]))
+                if (IsContent(operation))
                 {
                     model.SetContent(t[1], NewContent(model.Find(t[1]).Content, t, outcome.Count));
                 }
@@ -232,7 +241,8 @@ internal static class Operations
         node.Changed(model.Step);
     }
 
-    private static byte[] NewContent(byte[] old, string[] t, int count)
+    /// <summary>What a file holds after an operation on its content, of which a write has written that many bytes.</summary>
+    public static byte[] NewContent(byte[] old, string[] t, int count)
     {
         int offset = t[0] == "append" ? old.Length : Int(t[2]);
         switch (t[0])

@@ -40,5 +40,8 @@ internal sealed class Recording
     /// <summary>The contents that each file had, oldest first.</summary>
     public required Dictionary<int, List<Version>> Versions { get; init; }
 
+    /// <summary>Files whose content is not judged: an operation failed and what it has left could not be read.</summary>
+    public IReadOnlySet<int> Uncertain { get; init; } = new HashSet<int>();
+
     public required int BlockSize { get; init; }
 }

@@ -9,11 +9,7 @@ internal sealed class WorkloadRun
     private readonly CrashImage _image;
     private readonly RecordingDevice _recorder;
     private readonly Mutant? _mutant;
-    private readonly CrashModel _model = new();
-    private readonly List<Step> _steps = [];
-    private readonly List<Dictionary<string, TreeEntry>> _snapshots = [];
-    private readonly List<Promise> _promises = [];
-    private readonly Dictionary<int, List<Version>> _versions = [];
+    private readonly History _history = new();
     private EngineDriver _driver;
 
     public WorkloadRun(CrashImage image, RecordingDevice recorder, Mutant? mutant)
@@ -21,10 +17,6 @@ internal sealed class WorkloadRun
         _image = image;
         _recorder = recorder;
         _mutant = mutant;
-        foreach (string operation in CrashImage.Setup)
-        {
-            Operations.Note(_model, operation, new Outcome(0, operation.StartsWith("write", StringComparison.Ordinal) ? int.Parse(operation.Split(' ')[3]) : 0));
-        }
         _driver = Mount();
     }
 
@@ -36,7 +28,7 @@ internal sealed class WorkloadRun
             Remount();
             return;
         }
-        Operations.Note(_model, operation, Operations.Do(_driver, operation));
+        Operations.Note(_history.Model, operation, Operations.Do(_driver, operation));
     }
 
     /// <summary>Makes everything so far durable.</summary>
@@ -47,18 +39,12 @@ internal sealed class WorkloadRun
     }
 
     /// <summary>What is there now is the beginning, and promised.</summary>
-    public void Begin()
-    {
-        _steps.Add(new Step("start", 0, 0, default, 0, false));
-        _promises.Add(new Promise(0, 0, 0, 0));
-        TakeSnapshot();
-    }
+    public void Begin() => _history.Begin();
 
     /// <summary>An operation that is recorded.</summary>
     public void Do(string operation)
     {
-        int step = _steps.Count;
-        _model.Step = step;
+        int step = _history.BeginStep();
         _recorder.Mark($"begin {step} {operation}");
         int before = _recorder.Count;
         Outcome outcome = default;
@@ -73,42 +59,41 @@ internal sealed class WorkloadRun
         else
         {
             outcome = Operations.Do(_driver, operation);
-            Operations.Note(_model, operation, outcome);
         }
         _mutant?.Settle();
         int after = _recorder.Count;
         _recorder.Mark($"end {step} {outcome.Error}");
-        bool isPersistence = Operations.IsPersistence(operation);
-        bool isSplit = outcome.Content is not null || (!isPersistence && HasCommit(before, after));
-        _steps.Add(new Step(operation, before, after, outcome, ContentNode(operation, outcome), isSplit));
-        if (isPersistence && outcome.Error == 0)
-        {
-            _promises.Add(Promised(operation, step, after));
-        }
-        TakeSnapshot();
+        _history.End(operation, outcome, before, after, HasCommit(_recorder, before, after));
     }
 
     /// <summary>The engine and the model have to agree on the end, or one of them is wrong.</summary>
     public Recording Finish(byte[] start)
     {
-        RecordedOperation[] log = _recorder.GetLog();
+        Recording recording = _history.ToRecording(start, _recorder.GetLog(), _image.BlockSize);
         _recorder.IsRecording = false;
-        using (Ext4Volume volume = Ext4Volume.Mount(_recorder, _image.Options() with { IsReadOnly = true }))
+        using Ext4Volume volume = Ext4Volume.Mount(_recorder, _image.Options() with { IsReadOnly = true });
+        Dictionary<string, RecoveredTree.Item> tree = RecoveredTree.Read(volume);
+        string? difference = TreeComparison.Difference(tree, recording.Snapshots[^1]);
+        Assert.True(difference is null || _mutant is not null, $"without any cut: {difference}");
+        return recording;
+    }
+
+    /// <summary>True if a part of a log has a commit block in it.</summary>
+    public static bool HasCommit(RecordingDevice recorder, int before, int after)
+    {
+        if (before == after)
         {
-            Dictionary<string, RecoveredTree.Item> tree = RecoveredTree.Read(volume);
-            string? difference = TreeComparison.Difference(tree, _snapshots[^1]);
-            Assert.True(difference is null || _mutant is not null, $"without any cut: {difference}");
+            return false;
         }
-        return new Recording
+        RecordedOperation[] log = recorder.GetLog();
+        for (int i = before; i < after; i++)
         {
-            Base = start,
-            Log = log,
-            Steps = _steps,
-            Snapshots = _snapshots,
-            Promises = _promises,
-            Versions = _versions,
-            BlockSize = _image.BlockSize,
-        };
+            if (log[i].Tag == WriteTag.JournalCommit)
+            {
+                return true;
+            }
+        }
+        return false;
     }
 
     private EngineDriver Mount()
@@ -127,58 +112,5 @@ internal sealed class WorkloadRun
     {
         Unmount();
         _driver = Mount();
-    }
-
-    private bool HasCommit(int before, int after)
-    {
-        RecordedOperation[] log = _recorder.GetLog();
-        for (int i = before; i < after; i++)
-        {
-            if (log[i].Tag == WriteTag.JournalCommit)
-            {
-                return true;
-            }
-        }
-        return false;
-    }
-
-    private int ContentNode(string operation, Outcome outcome)
-    {
-        string[] t = operation.Split(' ');
-        bool changesContent = t[0] is "write" or "append" or "truncate" or "falloc" or "punch" or "zero" or "collapse" or "insert" &&
-            (outcome.Error == 0 || outcome.Content is not null);
-        return changesContent ? _model.Find(t[1]).Id : 0;
-    }
-
-    private Promise Promised(string operation, int step, int after)
-    {
-        string[] t = operation.Split(' ');
-        if (t[0] is not ("fsync" or "fdatasync"))
-        {
-            return new Promise(after, step, 0, step);
-        }
-        CrashModel.Node node = _model.Find(t[1]);
-        return new Promise(after, t[0] == "fsync" ? Math.Max(node.LastChange, node.LastResize) : node.LastResize, node.Id, step);
-    }
-
-    private void TakeSnapshot()
-    {
-        Dictionary<string, TreeEntry> snapshot = _model.Snapshot();
-        foreach (TreeEntry entry in snapshot.Values)
-        {
-            if (entry.Content is not { } content)
-            {
-                continue;
-            }
-            if (!_versions.TryGetValue(entry.Node, out List<Version>? versions))
-            {
-                _versions[entry.Node] = versions = [];
-            }
-            if (versions.Count == 0 || !ReferenceEquals(versions[^1].Content, content))
-            {
-                versions.Add(new Version(_snapshots.Count, content));
-            }
-        }
-        _snapshots.Add(snapshot);
     }
 }

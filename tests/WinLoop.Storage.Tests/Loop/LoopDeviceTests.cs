@@ -129,6 +129,27 @@ public sealed class LoopDeviceTests : IDisposable
     }
 
     [Fact]
+    public void A_write_up_to_the_very_end_does_not_hide_that_the_file_has_shrunk()
+    {
+        string path = _folder.File("a", 1 << 20);
+        using LoopDevice device = LoopDevice.Open(path);
+        Truncate(path, 4096);
+        Assert.Equal(BlockDeviceError.Gone, DeviceContract.Error(() => device.Write(new byte[4096], (1 << 20) - 4096)));
+        Assert.Equal(4096, new FileInfo(path).Length);
+        Assert.Equal(BackingFileState.Shrunk, device.State);
+    }
+
+    [Fact]
+    public void A_write_into_a_file_that_has_shrunk_is_seen_by_the_next_flush()
+    {
+        string path = _folder.File("a", 1 << 20);
+        using LoopDevice device = LoopDevice.Open(path);
+        Truncate(path, 4096);
+        device.Write(new byte[4096], 1 << 19);
+        Assert.Equal(BlockDeviceError.Gone, DeviceContract.Error(device.Flush));
+    }
+
+    [Fact]
     public void A_read_past_the_new_end_notices_it_too()
     {
         string path = _folder.File("a", 1 << 20);

@@ -154,6 +154,7 @@ internal sealed class RepairRound(CheckState state, IBlockDevice device, RepairO
         {
             return false;
         }
+        bool isMarked = SetErrorMark(false);
         try
         {
             using (var volume = Ext4Volume.Mount(new OverlayView(device), new Ext4MountOptions { UseBackgroundCommit = false }))
@@ -171,6 +172,34 @@ internal sealed class RepairRound(CheckState state, IBlockDevice device, RepairO
         catch (IOException)
         {
             return false; // the next check tells what is left
+        }
+        finally
+        {
+            if (isMarked)
+            {
+                SetErrorMark(true);
+            }
+        }
+    }
+
+    // A volume that is marked as damaged is mounted read-only; here it is known what the mark stands for. It goes for good
+    // when nothing is left to mend.
+    private bool SetErrorMark(bool isSet)
+    {
+        try
+        {
+            Superblock superblock = SuperblockReader.Read(device);
+            bool wasSet = (superblock.State & Superblock.StateError) != 0;
+            if (wasSet != isSet)
+            {
+                superblock.State ^= Superblock.StateError;
+                Ext4Repair.Write(device, superblock);
+            }
+            return wasSet;
+        }
+        catch (Ext4CorruptException)
+        {
+            return false;
         }
     }
 

@@ -15,14 +15,17 @@ internal sealed unsafe class LinuxBackingFile : BackingFile
 
     private readonly SafeFd _handle;
     private readonly SafeFd? _direct;
+    // The file behind a loop device, for its lock.
+    private readonly SafeFd? _behind;
     private readonly bool _isBlockDevice;
     private readonly int _fd;
     private SafeFd? _claim;
     private volatile bool _cannotPunch;
     private volatile bool _cannotZeroRange;
 
-    private LinuxBackingFile(string path, SafeFd handle, SafeFd? claim, LibC.StatX status, LoopDeviceOptions options)
+    private LinuxBackingFile(string path, SafeFd handle, SafeFd? claim, SafeFd? behind, LibC.StatX status, LoopDeviceOptions options)
     {
+        _behind = behind;
         Path = path;
         _handle = handle;
         _claim = claim;
@@ -96,6 +99,7 @@ internal sealed unsafe class LinuxBackingFile : BackingFile
         }
 
         SafeFd handle = SafeFd.TryOpen(location, access, out int errno) ?? throw Failed(claim, errno, path, options);
+        SafeFd? behind = null;
         try
         {
             errno = LibC.FileStatus(handle.Fd, out status);
@@ -111,16 +115,19 @@ internal sealed unsafe class LinuxBackingFile : BackingFile
                 {
                     throw LinuxErrors.Open(LibC.EROFS, path, isReadOnly: false);
                 }
+
+                behind = options.IsShared ? null : LoopBacking.Lock(handle, status, path, options);
             }
             else if (!options.IsShared)
             {
                 Lock(handle, path, status, options);
             }
 
-            return new LinuxBackingFile(path, handle, claim, status, options);
+            return new LinuxBackingFile(path, handle, claim, behind, status, options);
         }
         catch
         {
+            behind?.Dispose();
             claim?.Dispose();
             handle.Dispose();
             throw;
@@ -251,10 +258,28 @@ internal sealed unsafe class LinuxBackingFile : BackingFile
     internal override void ReleaseClaim() => Interlocked.Exchange(ref _claim, null)?.Dispose();
 
     /// <inheritdoc/>
+    internal override bool TryClaim()
+    {
+        if (!_isBlockDevice || _claim is not null)
+        {
+            return true;
+        }
+
+        _claim = SafeFd.TryOpen($"/proc/self/fd/{_fd}", LibC.O_RDONLY | LibC.O_EXCL, out _);
+        return _claim is not null;
+    }
+
+    /// <inheritdoc/>
     public override void Dispose()
     {
         ReleaseClaim();
         _direct?.Dispose();
+        if (_behind is not null)
+        {
+            LibC.flock(_behind.Fd, LibC.LOCK_UN);
+            _behind.Dispose();
+        }
+
         if (!_isBlockDevice)
         {
             // A child process between fork and exec holds copies of all descriptors, and with them the lock:

@@ -58,17 +58,28 @@ internal static unsafe class LoopHolders
         return null;
     }
 
+    /// <summary>Asks a loop device what it is attached to.</summary>
+    /// <param name="loop">The open device.</param>
+    /// <param name="device"><c>st_dev</c> of the file.</param>
+    /// <param name="inode"><c>st_ino</c> of the file.</param>
+    /// <param name="start">First byte of the file that it shows.</param>
+    /// <param name="limit">How many it shows; 0 for all.</param>
+    internal static bool TryAsk(SafeFd loop, out ulong device, out ulong inode, out long start, out long limit)
+    {
+        LoopInfo64 info = default;
+        bool isAnswered = LibC.ioctl(loop.Fd, LibC.LOOP_GET_STATUS64, &info) == 0;
+        (device, inode, start, limit) = (info.Device, info.Inode, (long)info.Offset, (long)info.SizeLimit);
+        return isAnswered;
+    }
+
     private static bool Backs(
         string node, string directory, string backing, string path, ulong device, ulong inode, out long start, out long limit)
     {
         using (SafeFd? fd = SafeFd.TryOpen(node, LibC.O_RDONLY | LibC.O_NONBLOCK, out _))
         {
-            LoopInfo64 info;
-            if (fd is not null && LibC.ioctl(fd.Fd, LibC.LOOP_GET_STATUS64, &info) == 0)
+            if (fd is not null && TryAsk(fd, out ulong itsDevice, out ulong itsInode, out start, out limit))
             {
-                start = (long)info.Offset;
-                limit = (long)info.SizeLimit;
-                return info.Device == device && info.Inode == inode;
+                return itsDevice == device && itsInode == inode;
             }
         }
 
@@ -97,7 +108,8 @@ internal static unsafe class LoopHolders
     private static long ReadNumber(string file) =>
         long.TryParse(ReadLine(file), NumberStyles.None, CultureInfo.InvariantCulture, out long value) ? value : 0;
 
-    private static string? ReadLine(string file)
+    /// <summary>What a file of sysfs says; null if there is none.</summary>
+    internal static string? ReadLine(string file)
     {
         // A loop device that is not attached has no such file; an exception for each is 5 ms of a mount.
         if (!File.Exists(file))
