@@ -127,6 +127,16 @@ internal sealed unsafe class LinuxBackingFile : BackingFile
         }
     }
 
+    /// <summary>Makes durable which files a directory has. Where the system cannot, nothing is lost but that.</summary>
+    internal static void FlushDirectory(string path)
+    {
+        using SafeFd? directory = SafeFd.TryOpen(path, LibC.O_RDONLY, out _);
+        if (directory is not null)
+        {
+            _ = LibC.fdatasync(directory.Fd);
+        }
+    }
+
     /// <summary>The identity of what a path leads to.</summary>
     internal static ImageIdentity IdentityOf(string path) => IdentityOf(StatusOf(path));
 

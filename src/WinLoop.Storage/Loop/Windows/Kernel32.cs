@@ -36,6 +36,7 @@ internal static unsafe partial class Kernel32
     internal const int ERROR_DISK_QUOTA_EXCEEDED = 1295;
     internal const int ERROR_DEVICE_REMOVED = 1617;
 
+    internal const uint FSCTL_SET_SPARSE = 0x000900C4;
     internal const uint FSCTL_SET_ZERO_DATA = 0x000980C8;
     internal const uint IOCTL_DISK_GET_LENGTH_INFO = 0x0007405C;
     internal const uint IOCTL_DISK_GET_DRIVE_GEOMETRY = 0x00070000;

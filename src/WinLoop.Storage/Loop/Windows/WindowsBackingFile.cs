@@ -83,6 +83,15 @@ internal sealed unsafe class WindowsBackingFile : BackingFile
         }
     }
 
+    /// <summary>Makes an empty file one whose holes take no space, where its file system has such files.</summary>
+    internal static void MakeSparse(string path)
+    {
+        using SafeWin32Handle file = OpenHandle(path, Kernel32.GENERIC_READ | Kernel32.GENERIC_WRITE, 0, 0, isReadOnly: false);
+        uint done;
+        // FAT and exFAT cannot: there the file takes the space of the whole image.
+        _ = Kernel32.DeviceIoControl(file.Value, Kernel32.FSCTL_SET_SPARSE, null, 0, null, 0, &done, null);
+    }
+
     /// <summary>The identity of what a path leads to.</summary>
     internal static ImageIdentity IdentityOf(string path)
     {
