@@ -31,13 +31,13 @@ public static class OverlayFile
         isNew = !isReadOnly && !File.Exists(path);
         if (isNew)
         {
-            Make(path, new OverlayHeader(Guid.NewGuid(), BaseFingerprint.Of(image, ModifiedTicks(image)), DateTime.UtcNow.Ticks, image.Path));
+            Make(path, new OverlayHeader(Guid.NewGuid(), BaseFingerprint.Of(image, image.GetModifiedTicks()), DateTime.UtcNow.Ticks, image.Path));
         }
 
         LoopDevice file = LoopDevice.Open(path, new LoopDeviceOptions { IsReadOnly = isReadOnly, IsExact = true });
         try
         {
-            return Attach(image, ModifiedTicks(image), file);
+            return Attach(image, image.GetModifiedTicks(), file);
         }
         catch
         {
@@ -60,7 +60,7 @@ public static class OverlayFile
         // A wrong file is told before the image is touched.
         OverlayHeader.Read(file);
         using LoopDevice target = LoopDevice.Open(image);
-        return OverlayCommit.Run(file, target, ModifiedTicks(target), DateTime.UtcNow.Ticks, progress);
+        return OverlayCommit.Run(file, target, target.GetModifiedTicks(), DateTime.UtcNow.Ticks, progress);
     }
 
     /// <summary>Deletes an overlay file with all that was written to it.</summary>
@@ -158,7 +158,11 @@ public static class OverlayFile
         }
         catch (Exception e)
         {
-            File.Delete(draft);
+            if (File.Exists(draft))
+            {
+                File.Delete(draft);
+            }
+
             throw e is UnauthorizedAccessException
                 ? new BlockDeviceException(BlockDeviceError.Denied, $"{path} cannot be made: permission denied", e)
                 : e is DirectoryNotFoundException ? new BlockDeviceException(BlockDeviceError.NotFound, $"{path} cannot be made: there is no such folder", e)
@@ -166,8 +170,4 @@ public static class OverlayFile
                 : e;
         }
     }
-
-    /// <summary>When the base was last written to, as its file says.</summary>
-    private static long ModifiedTicks(LoopDevice image) =>
-        image.Identity.IsBlockDevice ? 0 : File.GetLastWriteTimeUtc(image.DescriptorPath ?? image.Path).Ticks;
 }

@@ -156,6 +156,16 @@ internal sealed unsafe class LinuxBackingFile : BackingFile
     }
 
     /// <inheritdoc/>
+    internal override long GetModifiedTicks()
+    {
+        int errno = LibC.FileStatus(_fd, out LibC.StatX status);
+        return errno != 0 ? throw LinuxErrors.Transfer(errno, "asking the time", Path)
+            : _isBlockDevice ? 0
+            // A time that no calendar has is as good for telling a change as any other.
+            : unchecked(DateTime.UnixEpoch.Ticks + (status.ModifiedSeconds * TimeSpan.TicksPerSecond) + (status.ModifiedNanoseconds / 100));
+    }
+
+    /// <inheritdoc/>
     internal override void SetLength(long length)
     {
         if (_isBlockDevice)

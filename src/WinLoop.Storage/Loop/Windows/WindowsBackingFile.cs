@@ -115,6 +115,21 @@ internal sealed unsafe class WindowsBackingFile : BackingFile
     }
 
     /// <inheritdoc/>
+    internal override long GetModifiedTicks()
+    {
+        if (_isDrive)
+        {
+            return 0;
+        }
+
+        Kernel32.ByHandleInformation information;
+        return Kernel32.GetFileInformationByHandle(_handle, &information) != 0
+            // FILETIME counts from 1601.
+            ? unchecked(new DateTime(1601, 1, 1).Ticks + (((long)information.WriteHigh << 32) | information.WriteLow))
+            : throw WindowsErrors.Transfer(Marshal.GetLastPInvokeError(), "asking the time", Path);
+    }
+
+    /// <inheritdoc/>
     internal override void SetLength(long length)
     {
         if (_isDrive)
