@@ -2,6 +2,7 @@ using System.Runtime.InteropServices;
 using Microsoft.Win32.SafeHandles;
 using WinLoop.Ext4.Format;
 using WinLoop.Mounting.Linux;
+using WinLoop.Mounting.Overlays;
 using WinLoop.Storage;
 
 namespace WinLoop.Mounting;
@@ -17,6 +18,9 @@ public sealed record OpenedImage(string Path, LoopDevice Image, IBlockDevice Vol
 {
     /// <summary>Bytes of the volume.</summary>
     public long Size => Volume.Length;
+
+    /// <summary>Where the writes go: a file's absolute path, <c>memory</c>, or null if they go into the image.</summary>
+    public string? Overlay { get; init; }
 }
 
 /// <summary>An image that was opened with its user's rights, by himself or in his name.</summary>
@@ -39,10 +43,15 @@ public static class ImageOpener
     /// <param name="options">Of the mount.</param>
     /// <param name="what">What fails if it fails, for example <c>cannot mount pi.img</c>.</param>
     /// <param name="notes">Gets sentences for the user.</param>
+    /// <param name="overlay">Where the writes go instead of into the image.</param>
     /// <exception cref="MountException">Why not.</exception>
-    public static OpenedImage Open(string path, int? partition, MountOptions options, string what, ICollection<string> notes)
+    public static OpenedImage Open(string path, int? partition, MountOptions options, string what, ICollection<string> notes, OverlayRequest? overlay = null)
     {
         string real = Check(path, what);
+        if (overlay != null)
+        {
+            return OpenOverlay(real, partition, options, what, notes, overlay);
+        }
         LoopDevice image = OpenDevice(device => LoopDevice.Open(real, device), options, what, out string? reason);
         return OpenVolume(real, image, partition, options, what, notes, reason);
     }
@@ -59,6 +68,34 @@ public static class ImageOpener
         MountOptions effective = options with { IsReadOnly = options.IsReadOnly || file.IsReadOnly };
         LoopDevice image = OpenDevice(device => LoopDevice.FromHandle(file.Handle, file.Path, device), effective, what, out string? reason);
         return OpenVolume(file.Path, image, partition, effective, what, notes, options.IsReadOnly ? null : file.ReadOnlyReason ?? reason);
+    }
+
+    private static OpenedImage OpenOverlay(
+        string real, int? partition, MountOptions options, string what, ICollection<string> notes, OverlayRequest overlay)
+    {
+        // All of it, whatever the window: an overlay is one of the image.
+        LoopDevice image = LoopDevice.Open(real, new LoopDeviceOptions { IsReadOnly = true });
+        IBlockDevice? device = null;
+        bool isNew = false;
+        try
+        {
+            device = OverlayOpener.Open(image, overlay, options, what, out isNew);
+            LocatedVolume located = Locate(device, partition, options.Offset != null, what);
+            foreach (string warning in located.Warnings)
+            {
+                notes.Add(warning);
+            }
+            return new OpenedImage(real, image, located.Device, located.Partition?.Number, (options.Offset ?? 0) + located.Offset, null) { Overlay = overlay.Name };
+        }
+        catch
+        {
+            if (device != null)
+            {
+                OverlayOpener.Undo(overlay, ref isNew, device);
+            }
+            image.Dispose();
+            throw;
+        }
     }
 
     private static OpenedImage OpenVolume(
@@ -86,7 +123,7 @@ public static class ImageOpener
     /// <param name="isVolume">The image is the volume: do not look for partitions.</param>
     /// <param name="what">What fails if it fails.</param>
     /// <exception cref="MountException">There is none, or the choice is not clear. The image stays open.</exception>
-    public static LocatedVolume Locate(LoopDevice image, int? partition, bool isVolume, string what)
+    public static LocatedVolume Locate(IBlockDevice image, int? partition, bool isVolume, string what)
     {
         LocatedVolume located;
         try

@@ -16,7 +16,25 @@ internal static class ForegroundServer
             notes.ForEach(note => report.Note(Printable.Text(note)));
             MountAnswerWriter.Write(server.Mounted, report);
             opener(server.Mounted.Directory);
-            server.WaitForEnd();
+            try
+            {
+                server.WaitForEnd();
+            }
+            finally
+            {
+                if (request.Verify)
+                {
+                    server.Forget();
+                }
+            }
+            if (server.Verified is { } verified)
+            {
+                report.Note(Printable.Text(verified.Sentence(request.Image)));
+                if (report.IsJson)
+                {
+                    report.Answer(new EndAnswer(server.Mounted.Directory, server.Mounted.Image, verified), () => AnswerJson.Readable.EndAnswer, _ => { });
+                }
+            }
             report.Note(Printable.Text($"Unmounted {Path.GetFileName(request.Image)}."));
             return 0;
         }

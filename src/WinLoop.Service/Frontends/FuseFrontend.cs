@@ -2,6 +2,7 @@ using System.Diagnostics;
 using WinLoop.Fuse;
 using WinLoop.Mounting;
 using WinLoop.Mounting.Linux;
+using WinLoop.Mounting.Overlays;
 
 namespace WinLoop.Service.Frontends;
 
@@ -25,16 +26,19 @@ internal sealed class FuseFrontend : Frontend
     {
         // For a user no set-user-id program or device of his image is honoured, whoever mounts it.
         bool privileged = CurrentUser.IsRoot && user is null or { Uid: 0 };
-        if (CurrentUser.IsRoot)
+        string? overlay = image.Image.Overlay;
+        if (CurrentUser.IsRoot && overlay == null)
         {
             // The kernel claims a block device for the mount; until now this process did.
             image.Image.Image.ReleaseClaim();
         }
         return FuseHost.Mount(image.Volume, mountPoint.Path, new FuseMountOptions
         {
-            Source = image.Image.Path,
-            Offset = image.Image.Offset,
-            SizeLimit = image.Image.Size,
+            // A writable mount holds a writable block device; over an image that is only read that can be the overlay's file.
+            Source = overlay is null or OverlayRequest.Memory ? image.Image.Path : overlay,
+            Offset = overlay == null ? image.Image.Offset : 0,
+            SizeLimit = overlay == null ? image.Image.Size : 0,
+            UseBlockDevice = overlay != OverlayRequest.Memory,
             IsReadOnly = image.Volume.IsReadOnly,
             MountWords = request.Options.ToMountWords(image.Volume.IsReadOnly, privileged),
             AllowOther = request.Options.AllowOther ?? privileged,
