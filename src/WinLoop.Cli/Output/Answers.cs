@@ -100,6 +100,7 @@ internal sealed record DoctorItem(string Name, string State, string Finding, str
 [JsonSerializable(typeof(UnmountAnswer))]
 [JsonSerializable(typeof(UnmountAllAnswer))]
 [JsonSerializable(typeof(EndAnswer))]
+[JsonSerializable(typeof(ScanAnswer))]
 [JsonSerializable(typeof(OverlayCommitAnswer))]
 [JsonSerializable(typeof(OverlayDiscardAnswer))]
 [JsonSerializable(typeof(OverlayInfoAnswer))]

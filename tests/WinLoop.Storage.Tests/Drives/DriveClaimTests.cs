@@ -62,6 +62,14 @@ public sealed class DriveClaimTests
         Assert.Equal(BlockDeviceError.Denied, DeviceContract.Error(() => DriveClaim.Take(@"\\.\PhysicalDrive1", _disks)));
     }
 
+    [Fact]
+    public void Disks_are_listed_with_the_letters_on_them()
+    {
+        IReadOnlyList<SystemDisk> list = WindowsDiskList.List(_disks);
+        Assert.Equal([@"\\.\PhysicalDrive0", @"\\.\PhysicalDrive1", @"\\.\PhysicalDrive2", @"\\.\PhysicalDrive3"], list.Where(d => d.Path.Length == 18).Select(d => d.Path));
+        Assert.Equal([("Volume{e}", 1L << 20), ("Volume{none}", 2 * GiB), ("Volume{s}", 4 * GiB)], list[1].Parts.Select(p => (p.Name, p.Start)));
+    }
+
     private sealed class FakeDisks : IWindowsDisks
     {
         internal Dictionary<string, DiskExtent[]> Extents { get; } = new(StringComparer.OrdinalIgnoreCase)
@@ -88,6 +96,8 @@ public sealed class DriveClaimTests
         public string NameOf(string volume) => volume.Replace(@"\\.\", "", StringComparison.Ordinal);
 
         public DiskExtent? DiskOf(string path) => path[^1] is >= '0' and <= '3' ? new DiskExtent(path[^1] - '0', 0, 1000 * GiB) : null;
+
+        public bool Exists(string path) => DiskOf(path) is not null;
 
         public IReadOnlyList<string> SystemVolumes() => [@"\\.\C:", @"\\.\P:"];
 

@@ -24,6 +24,9 @@ internal interface IWindowsDisks
     /// <param name="path"><c>\\.\PhysicalDriveN</c> or <c>\\.\X:</c>.</param>
     DiskExtent? DiskOf(string path);
 
+    /// <summary>Whether there is such a drive, though it may be that only administrators can open it.</summary>
+    bool Exists(string path);
+
     /// <summary>The volumes that Windows cannot do without, as <c>\\.\X:</c>: those of %SystemRoot% and of the page files.</summary>
     IReadOnlyList<string> SystemVolumes();
 

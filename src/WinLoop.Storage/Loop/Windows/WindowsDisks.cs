@@ -106,6 +106,14 @@ internal sealed unsafe class WindowsDisks : IWindowsDisks
     }
 
     /// <inheritdoc/>
+    public bool Exists(string path)
+    {
+        // Without access it opens for everybody.
+        using SafeWin32Handle? handle = TryOpen(path, 0);
+        return handle is not null || Marshal.GetLastPInvokeError() is not (Kernel32.ERROR_FILE_NOT_FOUND or Kernel32.ERROR_PATH_NOT_FOUND);
+    }
+
+    /// <inheritdoc/>
     public IReadOnlyList<string> SystemVolumes()
     {
         var list = new List<string> { VolumeOf(Environment.GetFolderPath(Environment.SpecialFolder.Windows)) };
