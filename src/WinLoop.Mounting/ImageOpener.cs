@@ -159,7 +159,9 @@ public static class ImageOpener
         }
         catch (BlockDeviceException e) when (!options.IsReadOnly && e.Error is BlockDeviceError.ReadOnly or BlockDeviceError.Denied)
         {
-            reason = e.Error == BlockDeviceError.ReadOnly ? "the image is on a read-only medium" : "no permission to write the image";
+            // Of a drive it is more than rights that forbids writing.
+            reason = e.Message.StartsWith(@"\\.\", StringComparison.Ordinal) ? e.Message
+                : e.Error == BlockDeviceError.ReadOnly ? "the image is on a read-only medium" : "no permission to write the image";
             return open(device with { IsReadOnly = true });
         }
         catch (BlockDeviceException e) when (e.Error == BlockDeviceError.OutOfRange)
