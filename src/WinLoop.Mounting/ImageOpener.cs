@@ -21,6 +21,9 @@ public sealed record OpenedImage(string Path, LoopDevice Image, IBlockDevice Vol
 
     /// <summary>Where the writes go: a file's absolute path, <c>memory</c>, or null if they go into the image.</summary>
     public string? Overlay { get; init; }
+
+    /// <summary>The container format of the image, for example <c>VHDX</c>; null if its bytes are the disk's.</summary>
+    public string? Format { get; init; }
 }
 
 /// <summary>An image that was opened with its user's rights, by himself or in his name.</summary>
@@ -53,7 +56,7 @@ public static class ImageOpener
             return OpenOverlay(real, partition, options, what, notes, overlay);
         }
         LoopDevice image = OpenDevice(device => LoopDevice.Open(real, device), options, what, out string? reason);
-        return OpenVolume(real, image, partition, options, what, notes, reason);
+        return OpenVolume(real, image, System.IO.Path.GetDirectoryName(real), partition, options, what, notes, reason);
     }
 
     /// <summary>Locks an image that was opened with somebody's rights and finds the volume.</summary>
@@ -67,25 +70,37 @@ public static class ImageOpener
     {
         MountOptions effective = options with { IsReadOnly = options.IsReadOnly || file.IsReadOnly };
         LoopDevice image = OpenDevice(device => LoopDevice.FromHandle(file.Handle, file.Path, device), effective, what, out string? reason);
-        return OpenVolume(file.Path, image, partition, effective, what, notes, options.IsReadOnly ? null : file.ReadOnlyReason ?? reason);
+        return OpenVolume(file.Path, image, null, partition, effective, what, notes, options.IsReadOnly ? null : file.ReadOnlyReason ?? reason);
     }
 
     private static OpenedImage OpenOverlay(
         string real, int? partition, MountOptions options, string what, ICollection<string> notes, OverlayRequest overlay)
     {
         // All of it, whatever the window: an overlay is one of the image.
-        LoopDevice image = LoopDevice.Open(real, new LoopDeviceOptions { IsReadOnly = true });
+        LoopDevice image = LoopDevice.Open(real, new LoopDeviceOptions { IsReadOnly = true, IsExact = true });
+        IBlockDevice disk = image;
         IBlockDevice? device = null;
         bool isNew = false;
         try
         {
-            device = OverlayOpener.Open(image, overlay, options, what, out isNew);
+            MountOptions whole = options with { Offset = null, SizeLimit = null };
+            disk = DiskOpener.Open(image, whole, System.IO.Path.GetDirectoryName(real), what, out string? format);
+            if (format != null && overlay.File != null)
+            {
+                throw new MountException(MountError.Unsupported, what, $"an overlay file over an image in {format} is not supported",
+                    "Use '--overlay memory', or a raw image.");
+            }
+            device = OverlayOpener.Open(image, disk, overlay, options, what, out isNew);
             LocatedVolume located = Locate(device, partition, options.Offset != null, what);
             foreach (string warning in located.Warnings)
             {
                 notes.Add(warning);
             }
-            return new OpenedImage(real, image, located.Device, located.Partition?.Number, (options.Offset ?? 0) + located.Offset, null) { Overlay = overlay.Name };
+            return new OpenedImage(real, image, located.Device, located.Partition?.Number, (options.Offset ?? 0) + located.Offset, null) 
+            {
+                Overlay = overlay.Name,
+                Format = format,
+            };
         }
         catch
         {
@@ -93,26 +108,31 @@ public static class ImageOpener
             {
                 OverlayOpener.Undo(overlay, ref isNew, device);
             }
-            image.Dispose();
+            else
+            {
+                disk.Dispose();
+            }
             throw;
         }
     }
 
     private static OpenedImage OpenVolume(
-        string real, LoopDevice image, int? partition, MountOptions options, string what, ICollection<string> notes, string? reason)
+        string real, LoopDevice image, string? folder, int? partition, MountOptions options, string what, ICollection<string> notes, string? reason)
     {
+        IBlockDevice disk = image;
         try
         {
-            LocatedVolume located = Locate(image, partition, options.Offset != null, what);
+            disk = DiskOpener.Open(image, options, folder, what, out string? format);
+            LocatedVolume located = Locate(disk, partition, options.Offset != null, what);
             foreach (string warning in located.Warnings)
             {
                 notes.Add(warning);
             }
-            return new OpenedImage(real, image, located.Device, located.Partition?.Number, (options.Offset ?? 0) + located.Offset, reason);
+            return new OpenedImage(real, image, located.Device, located.Partition?.Number, (options.Offset ?? 0) + located.Offset, reason) { Format = format };
         }
         catch
         {
-            image.Dispose();
+            disk.Dispose();
             throw;
         }
     }
@@ -152,7 +172,7 @@ public static class ImageOpener
     private static LoopDevice OpenDevice(Func<LoopDeviceOptions, LoopDevice> open, MountOptions options, string what, out string? reason)
     {
         reason = null;
-        var device = new LoopDeviceOptions { Offset = options.Offset ?? 0, SizeLimit = options.SizeLimit ?? 0, IsReadOnly = options.IsReadOnly };
+        var device = new LoopDeviceOptions { Offset = options.Offset ?? 0, SizeLimit = options.SizeLimit ?? 0, IsReadOnly = options.IsReadOnly, IsExact = true };
         try
         {
             return open(device);
@@ -164,9 +184,10 @@ public static class ImageOpener
                 : e.Error == BlockDeviceError.ReadOnly ? "the image is on a read-only medium" : "no permission to write the image";
             return open(device with { IsReadOnly = true });
         }
-        catch (BlockDeviceException e) when (e.Error == BlockDeviceError.OutOfRange)
+        catch (BlockDeviceException e) when (e.Error == BlockDeviceError.Busy && OperatingSystem.IsWindows() && what.EndsWith("ext4.vhdx", StringComparison.OrdinalIgnoreCase))
         {
-            throw new MountException(MountError.Usage, what, e.Message, "Give a smaller offset.", e);
+            throw new MountException(MountError.Busy, what, "a distribution of WSL is running on it",
+                "End it with 'wsl --shutdown'; while WSL runs its files are at \\\\wsl.localhost.", e);
         }
     }
 

@@ -50,7 +50,7 @@ public sealed class CompletionTests : IDisposable
     [InlineData("winloop create x 1G --block-size 4", "4096")]
     [InlineData("winloop completion ", "bash powershell")]
     [InlineData("winloop nonsense ", "")]
-    [InlineData("winloop mount --se", "")]
+    [InlineData("winloop mount --se", "--service")]
     public void Commands_options_and_values(string line, string expected)
     {
         string[] words = expected.Split(' ', StringSplitOptions.RemoveEmptyEntries);

@@ -12,7 +12,7 @@ public sealed class DoctorTests
         WinLoopProgram.RequireMounts();
         JsonElement answer = WinLoopProgram.Json("doctor");
         Assert.True(answer.GetProperty("healthy").GetBoolean());
-        Assert.Equal(["system", "FUSE", "loop devices", "settings", "records of mounts", "mounts"], answer.GetProperty("items").EnumerateArray().Select(i => i.GetProperty("name").GetString()));
+        Assert.Equal(["system", "FUSE", "loop devices", "settings", "records of mounts", "service", "mounts"], answer.GetProperty("items").EnumerateArray().Select(i => i.GetProperty("name").GetString()));
         Assert.All(answer.GetProperty("items").EnumerateArray(), i => Assert.NotEmpty(i.GetProperty("finding").GetString()!));
         Assert.Contains("OK       FUSE: /dev/fuse\n", WinLoopProgram.Succeed("doctor"), StringComparison.Ordinal);
     }

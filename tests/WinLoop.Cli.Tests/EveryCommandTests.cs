@@ -22,11 +22,15 @@ public sealed class EveryCommandTests : IDisposable
         { 2, "check" }, { 2, "check a b" }, { 2, "check {d}" }, { 2, "ls" }, { 2, "ls a b" }, { 2, "ls {image} -p x" }, { 2, "ls {d}:/" }, { 2, "cat" }, { 2, "cat {image}" },
         { 2, "cat {image}:/" }, { 2, "cp" }, { 2, "cp {file}" }, { 2, "cp {file} {new}" }, { 2, "cp {d} {image}:/" }, { 2, "cp {image}:/ {d}" }, { 2, "cp - {image}:/" },
         { 2, "cp --owner x {file} {image}:/" }, { 2, "stat" }, { 2, "stat a b" }, { 2, "doctor x" }, { 2, "completion" }, { 2, "completion fish" }, { 2, "complete" },
+        { 2, "service nonsense" }, { 2, "service run x" }, { 2, "unmount a --no-service" }, { 2, "mount {image} --service --log {new}" }, { 2, "mount {image} -f --keep" },
         // What is named is not there.
         { 3, "mount {missing}" }, { 3, "mount {image} {missing}" }, { 3, "mount {image} -p 1" }, { 3, "unmount {missing}" }, { 3, "unmount {image}" }, { 3, "info {missing}" },
         { 3, "create {missing}/x 10M" }, { 3, "check {missing}" }, { 3, "ls {missing}:/" }, { 3, "ls {image}:/none" }, { 3, "cat {missing}:/f" }, { 3, "cat {image}:/none" },
         { 3, "cp {missing} {image}:/" }, { 3, "cp {missing}:/f {d}" }, { 3, "cp {file} {missing}:/" }, { 3, "cp {image}:/none {d}" }, { 3, "cp {file} {image}:/no/such" },
         { 3, "stat {missing}" }, { 3, "stat {image}" },
+        // Nobody serves.
+        { 8, "service stop" }, { 8, "service resume" }, { 8, "mount {image} --service" }, { 8, "mount {image} --keep" },
+        { 5, "service install" }, { 5, "service uninstall" }, { 5, "service uninstall --purge" }, { 5, "service start" },
         // No file system that we read.
         { 5, "mount {noise} {d}" }, { 5, "check {noise}" }, { 5, "ls {noise}:/" }, { 5, "cat {noise}:/f" }, { 5, "cp {noise}:/f {d}" }, { 5, "cp {file} {noise}:/" }, { 5, "info {noise}" },
         { 5, "mount {encrypted} {d}" }, { 5, "ls {encrypted}:/" }, { 5, "cp {file} {encrypted}:/" },
@@ -86,6 +90,17 @@ public sealed class EveryCommandTests : IDisposable
         JsonElement error = JsonDocument.Parse(Shell.Run("setpriv", [.. user, .. Words(line), "--json"]).Output).RootElement.GetProperty("error");
         Assert.Equal("denied", error.GetProperty("code").GetString());
         Assert.Equal(hash, Workspace.HashOf(_work["image"]));
+    }
+
+    // An answer, not a failure; the exit code is for scripts.
+    [Theory]
+    [InlineData("service")]
+    [InlineData("service status")]
+    public void A_service_that_does_not_run_is_said(string line)
+    {
+        Assert.Equal((8, "stopped\n"), (WinLoopProgram.Run(Words(line)).ExitCode, WinLoopProgram.Run(Words(line)).Output));
+        using JsonDocument answer = JsonDocument.Parse(WinLoopProgram.Run(Words(line + " --json")).Output);
+        Assert.Equal("stopped", answer.RootElement.GetProperty("state").GetString());
     }
 
     [Fact]

@@ -151,6 +151,22 @@ public sealed class OverlayTests : IDisposable
         Assert.Equal(hash, Workspace.HashOf(image));
     }
 
+    [Fact]
+    public void Over_a_container_memory_works_and_a_file_is_refused_by_name()
+    {
+        Shell.Require("qemu-img");
+        string raw = _work.MakeImage(), image = _work["x.vhdx"];
+        Shell.Script($"qemu-img convert -O vhdx {raw} {image}");
+        string hash = Workspace.HashOf(image);
+        WinLoopProgram.Fail(5, "VHDX", "mount", image, _work.MakeDirectory(), "--overlay", _work["o"]);
+        Assert.False(File.Exists(_work["o"]));
+        string directory = _work.Mount(image, "--overlay", "memory", "--verify");
+        File.WriteAllBytes(Path.Combine(directory, "f"), Content(1));
+        Assert.Equal(Content(1), File.ReadAllBytes(Path.Combine(directory, "f")));
+        WinLoopProgram.Succeed("unmount", directory);
+        Assert.Equal(hash, Workspace.HashOf(image));
+    }
+
     private static byte[] Content(int seed)
     {
         byte[] content = new byte[100_000 + (seed * 1000)];

@@ -17,7 +17,7 @@ internal static class ServiceCommands
         {
             Run(),
             Simple("install", "Installs the Windows service and starts it with Windows (administrator).", _ => Manage("install")),
-            Simple("uninstall", "Stops and removes the Windows service (administrator).", _ => Manage("uninstall")),
+            Uninstall(),
             Simple("start", "Starts the Windows service (administrator).", _ => Manage("start")),
             Simple("stop", "Stops the service: everything is unmounted first (administrator).", Stop),
             Simple("status", "Tells whether the service runs.", Status),
@@ -42,6 +42,39 @@ internal static class ServiceCommands
         return command;
     }
 
+    private static Command Uninstall()
+    {
+        var purge = new Option<bool>("--purge") { Description = "Also delete the remembered mounts and the service's log; no error if it is not installed." };
+        var command = new Command("uninstall", "Stops and removes the Windows service (administrator).") { purge };
+        command.Action = new CommandTree.CommandAction((parsed, _) =>
+        {
+            RequireWindows("uninstall");
+            bool isPurge = parsed.GetValue(purge);
+            if (OperatingSystem.IsWindows())
+            {
+                if (!isPurge || ServiceInstaller.IsInstalled)
+                {
+                    ServiceInstaller.Uninstall();
+                }
+                if (isPurge)
+                {
+                    ServiceInstaller.Purge();
+                }
+            }
+            return 0;
+        });
+        return command;
+    }
+
+    private static void RequireWindows(string verb)
+    {
+        if (!OperatingSystem.IsWindows())
+        {
+            throw new MountException(MountError.Unsupported, $"service {verb}", "that is for Windows",
+                "Here systemd, or whatever starts services, runs 'winloop service run'; the manual has a unit file.");
+        }
+    }
+
     private static Command Simple(string name, string description, Func<Report, int> run)
     {
         var command = new Command(name, description);
@@ -51,22 +84,17 @@ internal static class ServiceCommands
 
     private static int Manage(string verb)
     {
-        if (!OperatingSystem.IsWindows())
+        RequireWindows(verb);
+        if (OperatingSystem.IsWindows())
         {
-            throw new MountException(MountError.Unsupported, $"service {verb}", "that is for Windows",
-                "Here systemd, or whatever starts services, runs 'winloop service run'; the manual has a unit file.");
-        }
-        switch (verb)
-        {
-            case "install":
+            if (verb == "install")
+            {
                 ServiceInstaller.Install();
-                break;
-            case "uninstall":
-                ServiceInstaller.Uninstall();
-                break;
-            default:
+            }
+            else
+            {
                 ServiceInstaller.Start();
-                break;
+            }
         }
         return 0;
     }
@@ -107,7 +135,8 @@ internal static class ServiceCommands
         return info is null ? (int)MountError.HostMissing : 0;
     }
 
-    private static int Resume(Report report)
+    /// <summary>Brings back what waits for this user.</summary>
+    internal static int Resume(Report report)
     {
         const string what = "cannot bring mounts back";
         var done = new List<MountAnswer>();

@@ -20,7 +20,8 @@ internal static class UnmountCommand
         var target = new Argument<string?>("DIR|IMAGE") { Description = "The mount point, or the image that is mounted.", Arity = ArgumentArity.ZeroOrOne };
         var all = new Option<bool>("--all", "-a") { Description = "All mounts of this user." };
         var force = new Option<bool>("--force", "-f") { Description = "Although files are open: what was written is kept, then they are cut off." };
-        var command = new Command("unmount", "Undoes a mount; returns when the image is closed and clean.") { target, all, force };
+        var ownOnly = new Option<bool>("--no-service") { Description = "With --all: leave the mounts of the service." };
+        var command = new Command("unmount", "Undoes a mount; returns when the image is closed and clean.") { target, all, force, ownOnly };
         command.Aliases.Add("umount");
         command.Action = new CommandTree.CommandAction((parsed, report) =>
         {
@@ -30,7 +31,11 @@ internal static class UnmountCommand
                 throw new MountException(MountError.Usage, "unmount", named is null ? "no mount was named" : "a mount and --all exclude each other",
                     "Name a mount point or an image, or give --all.");
             }
-            return named is null ? RunAll(parsed.GetValue(force), report) : Run(named, parsed.GetValue(force), report);
+            if (named is not null && parsed.GetValue(ownOnly))
+            {
+                throw new MountException(MountError.Usage, "unmount", "--no-service goes with --all only", "Leave it out.");
+            }
+            return named is null ? RunAll(parsed.GetValue(force), parsed.GetValue(ownOnly), report) : Run(named, parsed.GetValue(force), report);
         });
         return command;
     }
@@ -56,12 +61,13 @@ internal static class UnmountCommand
     }
 
     // One that fails does not keep the others.
-    private static int RunAll(bool force, Report report)
+    private static int RunAll(bool force, bool ownOnly, Report report)
     {
         var done = new List<UnmountAnswer>();
         var failed = new List<MountException>();
         // Of the service's mounts the user is told his own, an administrator all.
-        foreach (KnownMount mount in ServiceMounts.ListAll().Where(m => CurrentUser.IsRoot || m.Record.ServiceId != null || m.Record.Owner == CurrentUser.Uid))
+        IReadOnlyList<KnownMount> mounts = ownOnly ? MountRegistry.ListAll() : ServiceMounts.ListAll();
+        foreach (KnownMount mount in mounts.Where(m => CurrentUser.IsRoot || m.Record.ServiceId != null || m.Record.Owner == CurrentUser.Uid))
         {
             try
             {

@@ -3,6 +3,9 @@ using System.Runtime.InteropServices;
 using WinLoop.Mounting;
 using WinLoop.Mounting.Registry;
 using WinLoop.Mounting.Settings;
+using WinLoop.Service;
+using WinLoop.Service.Client;
+using WinLoop.Service.Windows;
 
 namespace WinLoop.Cli.Diagnosis;
 
@@ -37,6 +40,7 @@ internal static class Doctor
         items.AddRange(OperatingSystem.IsWindows() ? WindowsItems.Examine() : LinuxItems.Examine());
         items.Add(Settings());
         items.Add(Registry());
+        items.Add(Service());
         items.Add(Mounts());
         return items;
     }
@@ -72,6 +76,32 @@ internal static class Doctor
         {
             return new CheckedItem("records of mounts", ItemState.Broken, e.Message, (e as MountException)?.Hint ?? "Make the folder writable for you.");
         }
+    }
+
+    // It is needed by those only who want mounts back at boot, or drives that administrators see, too.
+    private static CheckedItem Service()
+    {
+        const string name = "service";
+        try
+        {
+            using ServiceClient? client = ServiceClient.TryConnect();
+            if (client?.Ping() is { } info)
+            {
+                string own = typeof(Doctor).Assembly.GetName().Version?.ToString(3) ?? "";
+                return info.Version == own
+                    ? new CheckedItem(name, ItemState.Fine, $"running, process {info.Pid}, {info.Mounts} {(info.Mounts == 1 ? "mount" : "mounts")}")
+                    : new CheckedItem(name, ItemState.Odd, $"running, but of version {info.Version}; this program is {own}", "Restart it.");
+            }
+        }
+        catch (MountException e)
+        {
+            return new CheckedItem(name, ItemState.Odd, e.Message, e.Hint ?? "'winloop service status' tells more.");
+        }
+        if (!OperatingSystem.IsWindows() || !ServiceInstaller.IsInstalled)
+        {
+            return new CheckedItem(name, ItemState.Fine, OperatingSystem.IsWindows() ? "not installed; each mount has a process of its own" : "does not run; each mount has a process of its own");
+        }
+        return new CheckedItem(name, ItemState.Odd, ServiceInstaller.Describe(), "'winloop service start', as an administrator.");
     }
 
     private static CheckedItem Mounts()

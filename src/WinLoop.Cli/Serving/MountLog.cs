@@ -1,10 +1,7 @@
 using System.Diagnostics;
-using System.Globalization;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
 using WinLoop.Cli.Output;
-using WinLoop.Ext4;
-using WinLoop.Ext4.Format;
 using WinLoop.Mounting;
 using WinLoop.Mounting.Linux;
 using WinLoop.Mounting.Logging;
@@ -56,16 +53,11 @@ internal sealed partial class MountLog : IDisposable
     }
 
     /// <summary>The one line of a mount: what, where, how, and why so.</summary>
-    internal void Mounted(MountAnswer mount, Ext4Volume volume)
+    internal void Mounted(MountedImage image, string directory)
     {
         if (_logger.IsEnabled(LogLevel.Information))
         {
-            string features = string.Join(' ', (IEnumerable<string>)
-                [.. FeatureNames.Of(volume.Superblock.Compat), .. FeatureNames.Of(volume.Superblock.Incompat), .. FeatureNames.Of(volume.Superblock.RoCompat)]);
-            string mode = mount.ReadOnly ? "read-only" : "read-write";
-            string reason = mount.ReadOnlyReason is { } why ? $" because {why}" : "";
-            string part = mount.Partition is { } number ? $" partition {number.ToString(CultureInfo.InvariantCulture)}" : "";
-            LogMounted(mount.Image, part, mount.Directory, mode, reason, mount.Label, mount.Uuid, features, volume.RecoveryReport ?? "none");
+            LogMounted(MountSummary.Of(image, directory));
         }
     }
 
@@ -97,8 +89,8 @@ internal sealed partial class MountLog : IDisposable
         }
     }
 
-    [LoggerMessage(LogLevel.Information, "mounted {Image}{Partition} on {Directory} {Mode}{Reason}; label '{Label}' uuid {Uuid} features {Features}; recovery: {Recovery}")]
-    private partial void LogMounted(string image, string partition, string directory, string mode, string reason, string label, string uuid, string features, string recovery);
+    [LoggerMessage(LogLevel.Information, "{Summary}")]
+    private partial void LogMounted(string summary);
 
     [LoggerMessage(LogLevel.Information, "unmounted {Image} from {Directory}; clean")]
     private partial void LogUnmounted(string image, string directory);

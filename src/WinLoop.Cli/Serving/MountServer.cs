@@ -50,7 +50,7 @@ internal sealed class MountServer : IDisposable
         {
             notes.Add($"'winloop stat' will not work for this mount: {e.Message}");
         }
-        log.Mounted(Mounted, image.Volume);
+        log.Mounted(image, record.Directory);
         _host.Trace = log.Trace("host");
         _image.Image.Image.Queue.Trace = log.Trace("device");
         _signals.Attach(Stop);
@@ -115,6 +115,7 @@ internal sealed class MountServer : IDisposable
         bool clean = _host.WaitForUnmount();
         string? stopped = !_record.ReadOnly && _image.Volume.IsReadOnly ? _image.Volume.ReadOnlyReason : null;
         _answers?.Dispose();
+        Frontend.Current.CleanUp(_host, isOfService: false);
         _mountPoint.Release();
         if (clean && stopped == null)
         {

@@ -1,5 +1,7 @@
+using Microsoft.Extensions.Logging;
 using WinLoop.Cli.Output;
 using WinLoop.Mounting;
+using WinLoop.Mounting.Logging;
 using WinLoop.Service;
 using WinLoop.Service.Server;
 using WinLoop.Service.Windows;
@@ -20,7 +22,8 @@ internal static class ServiceRunner
             return 0;
         }
         using var signals = new StopSignals();
-        using RunningService service = RunningService.Start(paths, new ServiceLimits(), line => StandardStreams.Error.WriteLine(Printable.Text(line)));
+        var log = new ServiceLog(new LineLogger(LogLevel.Information, (_, line) => StandardStreams.Error.WriteLine(Printable.Text(line))));
+        using RunningService service = RunningService.Start(paths, new ServiceLimits(), log);
         signals.Attach(_ => service.RequestStop());
         service.WaitForStop();
         return service.Stop() ? 0 : (int)MountError.Failed;

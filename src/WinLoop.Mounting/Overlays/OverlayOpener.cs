@@ -6,35 +6,35 @@ namespace WinLoop.Mounting.Overlays;
 internal static class OverlayOpener
 {
     /// <summary>Opens both.</summary>
-    /// <param name="image">All of the image, open for reading only; the device that is returned owns it. It stays open if this fails.</param>
+    /// <param name="image">All of the image, open for reading only.</param>
+    /// <param name="disk">The disk in it, the same if its bytes are the disk's; the device that is returned owns it.</param>
     /// <param name="overlay">Where the writes go.</param>
     /// <param name="options">Of the mount: the window, and whether anything is to be written at all.</param>
     /// <param name="what">What fails if it fails.</param>
     /// <param name="isNew">True if an overlay file was made.</param>
     /// <exception cref="MountException">Why not.</exception>
-    internal static IBlockDevice Open(LoopDevice image, OverlayRequest overlay, MountOptions options, string what, out bool isNew)
+    internal static IBlockDevice Open(LoopDevice image, IBlockDevice disk, OverlayRequest overlay, MountOptions options, string what, out bool isNew)
     {
         IBlockDevice device;
         isNew = false;
+        long offset = options.Offset ?? 0;
+        if (offset > disk.Length)
+        {
+            throw new MountException(MountError.Usage, what, $"offset {offset} is past the end of the image ({disk.Length} bytes)", "Give a smaller offset.");
+        }
         if (overlay.File is not { } file)
         {
             device = options.IsReadOnly
                 ? throw new MountException(MountError.Usage, what, "a read-only mount has no writes for an overlay in memory", "Leave out one of -r and --overlay.")
-                : new OverlayDevice(image, ownsBase: true, overlay.Limit);
+                : new OverlayDevice(disk, ownsBase: true, overlay.Limit);
         }
         else
         {
             device = OpenFile(file, image, options.IsReadOnly, what, out isNew);
         }
-        long offset = options.Offset ?? 0;
         if (offset == 0 && options.SizeLimit == null)
         {
             return device;
-        }
-        if (offset > device.Length)
-        {
-            Undo(overlay, ref isNew, device);
-            throw new MountException(MountError.Usage, what, $"offset {offset} is past the end of the image ({device.Length} bytes)", "Give a smaller offset.");
         }
         return new SliceDevice(device, offset, Math.Min(options.SizeLimit ?? long.MaxValue, device.Length - offset), ownsParent: true);
     }

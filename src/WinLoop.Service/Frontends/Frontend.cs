@@ -32,6 +32,13 @@ internal abstract class Frontend
     {
     }
 
+    /// <summary>What the mount left with the system beside itself is taken away; called when it has ended.</summary>
+    /// <param name="host">The mount.</param>
+    /// <param name="isOfService">A service has made it.</param>
+    internal virtual void CleanUp(IMountHost host, bool isOfService)
+    {
+    }
+
     /// <summary>Undoes the mount unless files are open.</summary>
     /// <returns>False if files are open.</returns>
     internal abstract bool TryUnmount(IMountHost host);

@@ -27,6 +27,7 @@ internal sealed class FuseFrontend : Frontend
         // For a user no set-user-id program or device of his image is honoured, whoever mounts it.
         bool privileged = CurrentUser.IsRoot && user is null or { Uid: 0 };
         string? overlay = image.Image.Overlay;
+        bool isPlain = overlay is null && image.Image.Format is null;
         if (CurrentUser.IsRoot && overlay == null)
         {
             // The kernel claims a block device for the mount; until now this process did.
@@ -36,8 +37,9 @@ internal sealed class FuseFrontend : Frontend
         {
             // A writable mount holds a writable block device; over an image that is only read that can be the overlay's file.
             Source = overlay is null or OverlayRequest.Memory ? image.Image.Path : overlay,
-            Offset = overlay == null ? image.Image.Offset : 0,
-            SizeLimit = overlay == null ? image.Image.Size : 0,
+            // In a container the volume has no place of its own.
+            Offset = isPlain ? image.Image.Offset : 0,
+            SizeLimit = isPlain ? image.Image.Size : 0,
             UseBlockDevice = overlay != OverlayRequest.Memory,
             IsReadOnly = image.Volume.IsReadOnly,
             MountWords = request.Options.ToMountWords(image.Volume.IsReadOnly, privileged),

@@ -30,7 +30,7 @@ internal sealed class WinFspFrontend : Frontend
     {
         WindowsMountOptions options = request.Windows;
         (byte[] owner, byte[] group) = user is { Sid: { } sid } ? (sid, user.GroupSid ?? sid) : CurrentToken.Read();
-        return WinFspHost.Mount(image.Volume, new WinFspMountOptions
+        IMountHost host = WinFspHost.Mount(image.Volume, new WinFspMountOptions
         {
             MountPoint = mountPoint.Path,
             FileSystemName = options.FileSystemName,
@@ -38,7 +38,11 @@ internal sealed class WinFspFrontend : Frontend
             Windows = options.Meaning with { OwnerSid = owner, GroupSid = group },
             Log = log,
         });
+        DriveIcon.Show(host.MountPoint, isForAll: user is not null);
+        return host;
     }
+
+    internal override void CleanUp(IMountHost host, bool isOfService) => DriveIcon.Hide(host.MountPoint, isForAll: isOfService);
 
     internal override void FlushSystem(IMountHost host) => ((WindowsHost)host).FlushSystem();
 

@@ -1,6 +1,7 @@
 using System.Text.Json;
 using WinLoop.Mounting;
 using WinLoop.Service.Protocol;
+using WinLoop.Service.Server;
 
 namespace WinLoop.Service.Kept;
 
@@ -12,15 +13,15 @@ internal sealed class KeptMounts
 
     private readonly Lock _gate = new();
     private readonly string _path;
-    private readonly Action<string> _log;
+    private readonly ServiceLog _log;
     private List<KeptMount> _mounts = [];
 
-    private KeptMounts(string folder, Action<string> log) => (_path, _log) = (Path.Combine(folder, FileName), log);
+    private KeptMounts(string folder, ServiceLog log) => (_path, _log) = (Path.Combine(folder, FileName), log);
 
     /// <summary>Reads the file. One that cannot be read is put aside, and said.</summary>
     /// <param name="folder">Of the service alone.</param>
     /// <param name="log">Takes what is wrong with the file.</param>
-    internal static KeptMounts Load(string folder, Action<string> log)
+    internal static KeptMounts Load(string folder, ServiceLog log)
     {
         var kept = new KeptMounts(folder, log);
         try
@@ -32,7 +33,7 @@ internal sealed class KeptMounts
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException or JsonException)
         {
-            log($"the remembered mounts in {kept._path} cannot be read: {e.Message}");
+            log.Error($"the remembered mounts in {kept._path} cannot be read: {e.Message}");
             kept.PutAside();
         }
         return kept;
@@ -98,7 +99,7 @@ internal sealed class KeptMounts
                 }
                 catch (Exception e) when (e is IOException or UnauthorizedAccessException)
                 {
-                    _log($"{_path} cannot be written: {e.Message}");
+                    _log.Error($"{_path} cannot be written: {e.Message}");
                 }
             }
             return count;

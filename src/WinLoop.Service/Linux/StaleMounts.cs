@@ -1,5 +1,6 @@
 using WinLoop.Mounting.Linux;
 using WinLoop.Service.Mounts;
+using WinLoop.Service.Server;
 
 namespace WinLoop.Service.Linux;
 
@@ -7,7 +8,7 @@ namespace WinLoop.Service.Linux;
 /// The mounts of a service, written down beside its socket: when it is killed the kernel keeps them, dead, and the next
 /// service takes them away. Only what the kernel still shows with the same number and at the same place is touched.
 /// </summary>
-internal sealed class StaleMounts(string path, Action<string> log)
+internal sealed class StaleMounts(string path, ServiceLog log)
 {
     private const char Separator = '\0';
     private readonly Lock _gate = new();
@@ -27,7 +28,7 @@ internal sealed class StaleMounts(string path, Action<string> log)
             }
             catch (Exception e) when (e is IOException or UnauthorizedAccessException)
             {
-                log($"{path} cannot be written: {e.Message}");
+                log.Warning($"{path} cannot be written: {e.Message}");
             }
         }
     }
@@ -52,7 +53,7 @@ internal sealed class StaleMounts(string path, Action<string> log)
             }
             catch (Exception e)
             {
-                log($"the dead mount on {fields[3]} cannot be taken away: {e.Message}");
+                log.Warning($"the dead mount on {fields[3]} cannot be taken away: {e.Message}");
             }
         }
         File.Delete(path);
@@ -68,17 +69,17 @@ internal sealed class StaleMounts(string path, Action<string> log)
         {
             if (LinuxFiles.DeviceAt(pin.KernelPath) != number)
             {
-                log($"the dead mount on {directory} is hidden by another; it stays");
+                log.Warning($"the dead mount on {directory} is hidden by another; it stays");
                 return;
             }
             if (Unmounter.Unmount(pin.KernelPath, lazy: true) is not 0 and int errno)
             {
-                log($"the dead mount on {directory} cannot be undone (error {errno})");
+                log.Warning($"the dead mount on {directory} cannot be undone (error {errno})");
                 return;
             }
         }
         LoopDevices.WaitForDetach(device, image);
         new WinLoop.Mounting.MountPoint(directory, isOwned).Release();
-        log($"took away the dead mount on {directory}; its image is recovered by the next mount");
+        log.Information($"took away the dead mount on {directory}; its image is recovered by the next mount");
     }
 }

@@ -1,7 +1,9 @@
 using WinLoop.Ext4;
 using WinLoop.Mounting;
+using WinLoop.Mounting.Logging;
 using WinLoop.Mounting.Statistics;
 using WinLoop.Service.Frontends;
+using WinLoop.Service.Server;
 
 namespace WinLoop.Service.Mounts;
 
@@ -12,19 +14,23 @@ internal sealed class ServedMount
     private readonly MountedImage _image;
     private readonly IMountHost _host;
     private readonly MountTarget _target;
-    private readonly Action<string> _log;
+    private readonly ServiceLog _log;
     private readonly ManualResetEventSlim _ended = new();
     private volatile bool _isClosing;
 
-    private ServedMount(ServiceMount description, ServiceUser user, MountedImage image, IMountHost host, MountTarget target, Action<string> log)
+    private ServedMount(ServiceMount description, ServiceUser user, MountedImage image, IMountHost host, MountTarget target, ServiceLog log)
     {
         (Description, User, _image, _host, _target, _log) = (description, user, image, host, target, log);
+        Summary = MountSummary.Of(image, description.Directory);
         Fingerprint = ImageFingerprint.Of(image.Image.Image);
         DeviceNumber = OperatingSystem.IsLinux() ? Linux.LinuxFiles.DeviceAt(target.Kernel ?? target.Point.Path) : null;
     }
 
     /// <summary>What it is, as of the time it was mounted.</summary>
     internal ServiceMount Description { get; }
+
+    /// <summary>The line that the log has for it.</summary>
+    internal string Summary { get; }
 
     /// <summary>Which file the image is, whatever its path.</summary>
     internal string Fingerprint { get; }
@@ -52,7 +58,7 @@ internal sealed class ServedMount
     /// <param name="log">Takes what is said later.</param>
     /// <exception cref="MountException">Nothing is mounted.</exception>
     internal static ServedMount Start(string id, MountRequest request, ServiceUser user, ImageHandle file, Func<OpenedImage, MountTarget> place, bool kept,
-        List<string> notes, Action<string> log)
+        List<string> notes, ServiceLog log)
     {
         string what = $"cannot mount {request.Image}";
         Frontend frontend = Frontend.Current;
@@ -65,7 +71,7 @@ internal sealed class ServedMount
             image = MountedImage.Open(file, request, what, notes);
             target = place(image.Image);
             image.MountVolume(request.Options, target.Point.Path, notes);
-            host = frontend.Mount(request, image, target.Point, log, user, target.Kernel);
+            host = frontend.Mount(request, image, target.Point, log.Warning, user, target.Kernel);
             image.ReleaseToHost();
             return new ServedMount(Describe(id, user, image, host, kept), user, image, host, target, log);
         }
@@ -193,9 +199,17 @@ internal sealed class ServedMount
         }
         finally
         {
+            _frontend.CleanUp(_host, isOfService: true);
             _target.Release();
         }
-        _log(Failure?.Message ?? $"unmounted {Description.Image} from {Description.Directory}");
+        if (Failure is { } failure)
+        {
+            _log.Error(failure.Message);
+        }
+        else
+        {
+            _log.Information($"unmounted {Description.Image} from {Description.Directory}; clean");
+        }
     }
 
     private static ServiceMount Describe(string id, ServiceUser user, MountedImage image, IMountHost host, bool kept) => new()

@@ -6,7 +6,7 @@ using WinLoop.Service.Server;
 namespace WinLoop.Service.Mounts;
 
 /// <summary>The mount table: who has mounted what, and who may do what to it.</summary>
-internal sealed class ServedMounts(ServiceLimits limits, Action<string> log)
+internal sealed class ServedMounts(ServiceLimits limits, ServiceLog log)
 {
     private readonly Lock _gate = new();
     private readonly Dictionary<string, ServedMount> _mounts = [];
@@ -68,9 +68,7 @@ internal sealed class ServedMounts(ServiceLimits limits, Action<string> log)
                 mount.Unmount(force: true, limits.Stop);
                 throw Stopping(what);
             }
-            ServiceMount d = mount.Description;
-            log($"mounted {d.Image} on {d.Directory} for {user.Id}, {(d.ReadOnly ? "read-only" : "read-write")}" +
-                (d.ReadOnlyReason is { } reason ? $" ({reason})" : ""));
+            log.Information($"{mount.Summary}; for {user.Id}");
             Changed?.Invoke();
             return mount;
         }
@@ -144,7 +142,7 @@ internal sealed class ServedMounts(ServiceLimits limits, Action<string> log)
                 }
                 catch (Exception e)
                 {
-                    log($"{what} {mount.Description.Image}: {e.Message}");
+                    log.Error($"{what} {mount.Description.Image}: {e.Message}");
                 }
             }, 256 * 1024) { IsBackground = true };
             thread.Start();

@@ -53,7 +53,7 @@ internal sealed class RequestHandler(ServedMounts mounts, KeptMounts kept, KeptI
     }
 
     /// <summary>Brings the remembered mounts back; what cannot be is a warning.</summary>
-    internal void RestoreKept(Action<string> log)
+    internal void RestoreKept(ServiceLog log)
     {
         foreach (KeptMount entry in kept.All.Where(k => k.MountId is null))
         {
@@ -61,17 +61,17 @@ internal sealed class RequestHandler(ServedMounts mounts, KeptMounts kept, KeptI
             try
             {
                 ServedMount mount = Restore(entry, keptImages.Open(entry, what), []);
-                log($"brought back {entry.Order.Image} on {mount.Description.Directory}");
+                log.Information($"brought back {entry.Order.Image} on {mount.Description.Directory}");
             }
             catch (WaitException e)
             {
                 kept.Update(entry.Id, k => k with { State = ServiceMount.Waiting, Reason = e.Message });
-                log($"{what}: {e.Message}");
+                log.Information($"{what}: {e.Message}");
             }
             catch (Exception e)
             {
                 kept.Update(entry.Id, k => k with { State = ServiceMount.Missing, Reason = e.Message });
-                log($"warning: {Failures.Explain(e, what).Message}");
+                log.Warning($"{Failures.Explain(e, what).Message}");
             }
         }
     }

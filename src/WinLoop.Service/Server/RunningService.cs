@@ -12,11 +12,11 @@ internal sealed class RunningService : IDisposable
     private readonly ServiceServer _server;
     private readonly ServedMounts _mounts;
     private readonly ManualResetEventSlim _stopRequested = new();
-    private readonly Action<string> _log;
+    private readonly ServiceLog _log;
     private readonly Thread _restore;
     private bool _isStopped;
 
-    private RunningService(ServicePaths paths, ServiceLimits limits, Action<string> log)
+    private RunningService(ServicePaths paths, ServiceLimits limits, ServiceLog log)
     {
         _log = log;
         _mounts = new ServedMounts(limits, log);
@@ -42,12 +42,12 @@ internal sealed class RunningService : IDisposable
             listener.Dispose();
             throw;
         }
-        log($"serving at {paths.Endpoint}, process {Environment.ProcessId}");
+        log.Information($"serving at {paths.Endpoint}, process {Environment.ProcessId}");
     }
 
     /// <summary>Starts serving.</summary>
     /// <exception cref="MountException">Another service runs, or something is missing.</exception>
-    internal static RunningService Start(ServicePaths paths, ServiceLimits limits, Action<string> log) => new(paths, limits, log);
+    internal static RunningService Start(ServicePaths paths, ServiceLimits limits, ServiceLog log) => new(paths, limits, log);
 
     /// <summary>Waits until somebody asks it to stop.</summary>
     internal void WaitForStop() => _stopRequested.Wait();
@@ -58,7 +58,14 @@ internal sealed class RunningService : IDisposable
     /// <summary>The machine is about to sleep: what was written goes onto the media.</summary>
     internal void Suspend(TimeSpan limit)
     {
-        _log(_mounts.Synchronize(null, limit) ? "everything was written out" : "not everything could be written out in time");
+        if (_mounts.Synchronize(null, limit))
+        {
+            _log.Information("everything was written out");
+        }
+        else
+        {
+            _log.Warning("not everything could be written out in time");
+        }
     }
 
     /// <summary>Admits nobody, undoes all mounts.</summary>
@@ -72,7 +79,14 @@ internal sealed class RunningService : IDisposable
         _isStopped = true;
         bool done = _mounts.Stop();
         _server.Dispose();
-        _log(done ? "stopped" : "stopped, but not every image could be closed in time; the next mount recovers it");
+        if (done)
+        {
+            _log.Information("stopped");
+        }
+        else
+        {
+            _log.Error("stopped, but not every image could be closed in time; the next mount recovers it");
+        }
         return done;
     }
 

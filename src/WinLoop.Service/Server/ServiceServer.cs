@@ -5,7 +5,7 @@ using WinLoop.Service.Protocol;
 namespace WinLoop.Service.Server;
 
 /// <summary>Takes clients in and answers each on a thread of its own, within the limits.</summary>
-internal sealed class ServiceServer(ServiceListener listener, RequestHandler handler, ServiceLimits limits, Action<string> log) : IDisposable
+internal sealed class ServiceServer(ServiceListener listener, RequestHandler handler, ServiceLimits limits, ServiceLog log) : IDisposable
 {
     private readonly Lock _gate = new();
     private readonly List<string> _clients = [];
@@ -69,7 +69,7 @@ internal sealed class ServiceServer(ServiceListener listener, RequestHandler han
                 client?.Dispose();
                 if (!_isClosing)
                 {
-                    log($"a client could not be taken in: {e.Message}");
+                    log.Warning($"a client could not be taken in: {e.Message}");
                     Thread.Sleep(100);
                 }
             }
@@ -147,7 +147,7 @@ internal sealed class ServiceServer(ServiceListener listener, RequestHandler han
         catch (Exception e)
         {
             // Garbage, silence, or the client has gone: its connection ends, and nothing else.
-            log($"a connection of {user} was ended: {e.Message}");
+            log.Warning($"a connection of {user} was ended: {e.Message}");
         }
         finally
         {

@@ -47,7 +47,11 @@ internal static unsafe class ServiceInstaller
             Configure(service);
             _ = Close(service);
         });
+        EventLogger.Install();
     }
+
+    /// <summary>Whether Windows knows the service.</summary>
+    internal static bool IsInstalled => TryQuery(out _);
 
     /// <summary>Stops the service and takes it away.</summary>
     internal static void Uninstall()
@@ -64,6 +68,35 @@ internal static unsafe class ServiceInstaller
                 throw Failure(what);
             }
         });
+        EventLogger.Uninstall();
+    }
+
+    /// <summary>Deletes what it remembered and its log.</summary>
+    /// <exception cref="MountException">It runs, or the files cannot be deleted.</exception>
+    internal static void Purge()
+    {
+        const string what = "cannot delete what the service remembers";
+        if (IsRunning)
+        {
+            throw new MountException(MountError.Busy, what, "it runs", "Stop it first.");
+        }
+        string folder = ServicePaths.Own.State;
+        try
+        {
+            if (Directory.Exists(folder))
+            {
+                Directory.Delete(folder, recursive: true);
+            }
+            // The folder above has the settings of the machine, too: it goes only when it is empty.
+            if (Path.GetDirectoryName(folder) is { } parent && Directory.Exists(parent) && !Directory.EnumerateFileSystemEntries(parent).Any())
+            {
+                Directory.Delete(parent);
+            }
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw Failures.Explain(e, what);
+        }
     }
 
     /// <summary>Starts it and waits until it serves.</summary>
@@ -93,6 +126,22 @@ internal static unsafe class ServiceInstaller
             }
             WaitFor(service, Stopped, what);
         });
+    }
+
+    /// <summary>The service, whatever installed it, tells the manager what an installer has no words for.</summary>
+    internal static void ConfigureOwn()
+    {
+        nint manager = OpenManager(0, 0, ManagerConnect);
+        nint service = manager == 0 ? 0 : Open(manager, ServicePaths.ServiceName, ChangeConfig | StartAccess);
+        if (service != 0)
+        {
+            Configure(service);
+            _ = Close(service);
+        }
+        if (manager != 0)
+        {
+            _ = Close(manager);
+        }
     }
 
     /// <summary>What the service manager is told beside the path. What it does not take (Wine) is left out.</summary>

@@ -1,5 +1,7 @@
 using System.Runtime.InteropServices;
 using System.Runtime.Versioning;
+using Microsoft.Extensions.Logging;
+using WinLoop.Mounting.Logging;
 using WinLoop.Service.Server;
 using static WinLoop.Service.Windows.ServiceManager;
 
@@ -10,6 +12,7 @@ namespace WinLoop.Service.Windows;
 internal static unsafe class WindowsServiceHost
 {
     private const uint StartHint = 30_000, StopHint = 55_000, NotImplemented = 120, ExitFailed = 1066;
+    private const long MaxLog = 1 << 20;
     // Windows waits two seconds for the answer to a coming sleep.
     private static readonly TimeSpan s_suspendLimit = TimeSpan.FromSeconds(1.8);
 
@@ -17,7 +20,7 @@ internal static unsafe class WindowsServiceHost
     private static ServiceLimits s_limits = null!;
     private static nint s_status;
     private static RunningService? s_service;
-    private static FileLog? s_log;
+    private static ServiceLog? s_log;
     private static bool s_mayStop;
 
     /// <summary>Runs until Windows stops it.</summary>
@@ -46,8 +49,12 @@ internal static unsafe class WindowsServiceHost
                 return;
             }
             Tell(StartPending, StartHint);
-            s_log = FileLog.Open(Path.Combine(s_paths.State, "service.log"));
-            s_service = RunningService.Start(s_paths, s_limits, s_log.Write);
+            SystemListener.MakePrivateFolder(s_paths.State);
+            using LogFile file = LogFile.Open(new LogOptions { File = Path.Combine(s_paths.State, "service.log"), MaxSize = MaxLog });
+            using var events = new EventLogger();
+            s_log = new ServiceLog(new LineLogger(LogLevel.Information, file.Write), events);
+            s_service = RunningService.Start(s_paths, s_limits, s_log);
+            ServiceInstaller.ConfigureOwn();
             s_mayStop = true;
             Tell(Running, 0);
             s_service.WaitForStop();
@@ -56,7 +63,7 @@ internal static unsafe class WindowsServiceHost
         }
         catch (Exception e)
         {
-            s_log?.Write($"the service ends: {e}");
+            s_log?.Error($"the service ends: {e}");
             exitCode = ExitFailed;
         }
         s_mayStop = false;
@@ -88,7 +95,7 @@ internal static unsafe class WindowsServiceHost
         }
         catch (Exception e)
         {
-            s_log?.Write($"control {control}: {e}");
+            s_log?.Error($"control {control}: {e}");
             return 0;
         }
     }

@@ -48,8 +48,9 @@ public sealed unsafe class LoopDevice : IGrowableDevice, IQueueOperations
     private static readonly string[] OperationNames = ["read", "write", "flush", "discard", "write-zeroes"];
 
     private readonly BackingFile _file;
-    private readonly long _offset;
-    private readonly bool _isExact;
+    private readonly LoopDeviceOptions _options;
+    private bool _isExact;
+    private long _offset;
     private long _fileLength;
     private long _length;
     private BlockDeviceException? _failure;
@@ -59,24 +60,16 @@ public sealed unsafe class LoopDevice : IGrowableDevice, IQueueOperations
     internal LoopDevice(BackingFile file, LoopDeviceOptions options)
     {
         _file = file;
-        _offset = options.Offset;
+        _options = options;
         IsReadOnly = options.IsReadOnly;
         SectorSize = options.SectorSize == 0 ? file.SectorSize : options.SectorSize;
-        _fileLength = file.GetLength();
-        if (_offset > _fileLength)
-        {
-            throw new BlockDeviceException(BlockDeviceError.OutOfRange,
-                $"offset {_offset} is past the end of {file.Path} ({_fileLength} bytes)");
-        }
-
-        long length = _fileLength - _offset;
-        if (options.SizeLimit > 0)
-        {
-            length = Math.Min(length, options.SizeLimit);
-        }
-
+        _fileLength = _length = file.GetLength();
         _isExact = options.IsExact;
-        _length = _isExact ? length : length / SizeUnit * SizeUnit;
+        if (!_isExact)
+        {
+            SetWindow();
+        }
+
         _state = file.IsUnlinked() ? BackingFileState.Unlinked : BackingFileState.Unchanged;
         Queue = new RequestQueue(this, new RequestQueueOptions { Name = "loop", OperationNames = OperationNames });
     }
@@ -226,12 +219,12 @@ public sealed unsafe class LoopDevice : IGrowableDevice, IQueueOperations
     }
 
     /// <inheritdoc/>
-    /// <remarks>Only of a file that was opened with <see cref="LoopDeviceOptions.IsExact"/> and without a window of it.</remarks>
+    /// <remarks>Only of a file that was opened with <see cref="LoopDeviceOptions.IsExact"/> and not sealed.</remarks>
     public void SetLength(long length)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(length);
         DeviceRange.CheckWrite(this, 0, 0);
-        if (!_isExact || _offset != 0 || _length != _fileLength)
+        if (!_isExact)
         {
             throw new BlockDeviceException(BlockDeviceError.OutOfRange, $"the size of {Path} is fixed");
         }
@@ -253,6 +246,36 @@ public sealed unsafe class LoopDevice : IGrowableDevice, IQueueOperations
             _fileLength = length;
             Volatile.Write(ref _length, length);
         }
+    }
+
+    /// <summary>Of a file that was opened with <see cref="LoopDeviceOptions.IsExact"/> and holds no container: its bytes are the disk.
+    /// From now on offset and size limit hold, in whole sectors, and the end stays. Before any other thread uses it.</summary>
+    /// <exception cref="BlockDeviceException">OutOfRange: the offset is past the end.</exception>
+    public void Seal()
+    {
+        if (_isExact)
+        {
+            SetWindow();
+            _isExact = false;
+        }
+    }
+
+    private void SetWindow()
+    {
+        if (_options.Offset > _fileLength)
+        {
+            throw new BlockDeviceException(BlockDeviceError.OutOfRange,
+                $"offset {_options.Offset} is past the end of {Path} ({_fileLength} bytes)");
+        }
+
+        long length = _fileLength - _options.Offset;
+        if (_options.SizeLimit > 0)
+        {
+            length = Math.Min(length, _options.SizeLimit);
+        }
+
+        _offset = _options.Offset;
+        _length = length / SizeUnit * SizeUnit;
     }
 
     /// <summary>For an image that is a block device: gives up the exclusive claim, right before the kernel

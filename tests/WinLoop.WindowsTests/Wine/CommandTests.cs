@@ -57,7 +57,7 @@ public sealed class CommandTests(WineSession session) : IClassFixture<WineSessio
         session.Start();
         JsonElement healthy = JsonDocument.Parse(session.Run("doctor", "--json").Output).RootElement;
         Assert.True(healthy.GetProperty("healthy").GetBoolean(), healthy.ToString());
-        Assert.Equal(["system", "WinFsp", "drive letters", "PATH", "double-click", "settings", "records of mounts", "mounts"],
+        Assert.Equal(["system", "WinFsp", "drive letters", "PATH", "double-click", "settings", "records of mounts", "service", "mounts"],
             healthy.GetProperty("items").EnumerateArray().Select(i => i.GetProperty("name").GetString()));
         session.RegisterWinFsp(isThere: false);
         try

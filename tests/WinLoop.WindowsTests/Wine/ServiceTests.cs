@@ -1,5 +1,6 @@
 using System.Text.Json;
 using WinLoop.TestKit;
+using WinLoop.WindowsTests.StandIn.Client;
 
 namespace WinLoop.WindowsTests.Wine;
 
@@ -14,7 +15,9 @@ public sealed class ServiceTests(WineSession session) : IClassFixture<WineSessio
     {
         using TestImage image = TestImage.Make(32);
         string path = WineSession.Windows(image.Path);
+        string portFile = Path.Combine(Path.GetDirectoryName(image.Path)!, "port");
         session.Start();
+        session.TellPortOfServices(portFile);
         using System.Diagnostics.Process hold = session.Hold();
         Assert.Equal(HostMissing, session.Run("service", "status").ExitCode);
         Assert.Equal(HostMissing, session.Run("mount", path, "X:", "--service").ExitCode);
@@ -42,13 +45,24 @@ public sealed class ServiceTests(WineSession session) : IClassFixture<WineSessio
             Succeed("service", "stop");
             AssertClean(image);
             Succeed("service", "start");
-            string list = "";
-            for (int i = 0; i < 50 && !list.Contains("mounted", StringComparison.Ordinal); i++)
+            AwaitMount("Y:");
+
+            // Killed, with something written that it has not written home, and started again.
+            using (StandInClient client = StandInClient.Tcp(int.Parse(File.ReadAllText(portFile), System.Globalization.CultureInfo.InvariantCulture), "Y:"))
             {
-                list = Succeed("list");
+                client.SetToken(Descriptor.Sid(5, 21, 0, 0, 0, 1000), Descriptor.Sid(5, 21, 0, 0, 0, 513));
+                client.WriteAll(@"\before the kill", "written"u8);
+                client.FlushVolume();
             }
-            Assert.Contains("Y:", list, StringComparison.Ordinal);
+            int pid = JsonDocument.Parse(Succeed("service", "status", "--json")).RootElement.GetProperty("pid").GetInt32();
+            Shell.Result killed = session.RunWine("taskkill", ["/f", "/pid", pid.ToString(System.Globalization.CultureInfo.InvariantCulture)]);
+            Assert.True(killed.ExitCode == 0, killed.All);
+            Assert.Contains("needs_recovery", Shell.Run("dumpe2fs", ["-h", image.Path]).Output, StringComparison.Ordinal);
+            Succeed("service", "start");
+            AwaitMount("Y:");
             Succeed("unmount", "Y:");
+            AssertClean(image);
+            Assert.Equal("before the kill\n", image.WithKernel("ls $M | grep -v lost"));
         }
         finally
         {
@@ -57,6 +71,14 @@ public sealed class ServiceTests(WineSession session) : IClassFixture<WineSessio
         AssertClean(image);
         hold.StandardInput.Close();
         Assert.Equal("not-installed", JsonDocument.Parse(session.Run("service", "status", "--json").Output).RootElement.GetProperty("state").GetString());
+    }
+
+    private void AwaitMount(string drive)
+    {
+        for (int i = 0; !Succeed("list").Contains(drive, StringComparison.Ordinal); i++)
+        {
+            Assert.True(i < 50, drive + " has not come back");
+        }
     }
 
     private string Succeed(params string[] arguments)

@@ -44,6 +44,14 @@ public sealed class WineSession : IDisposable
         Assert.True(result.ExitCode == 0, result.All);
     }
 
+    /// <summary>What services mount tells its port in a file: they get the environment of the machine.</summary>
+    internal void TellPortOfServices(string portFile)
+    {
+        Shell.Result result = RunWine("reg", ["add", @"HKLM\SYSTEM\CurrentControlSet\Control\Session Manager\Environment", "/v", "WINLOOP_STANDIN_PORT_FILE",
+            "/d", Windows(portFile), "/f"]);
+        Assert.True(result.ExitCode == 0, result.All);
+    }
+
     /// <summary>A path as programs under Wine see it.</summary>
     internal static string Windows(string path) => "Z:" + path.Replace('/', '\\');
 
