@@ -16,19 +16,11 @@ internal static class ForegroundServer
             notes.ForEach(note => report.Note(Printable.Text(note)));
             MountAnswerWriter.Write(server.Mounted, report);
             opener(server.Mounted.Directory);
-            try
-            {
-                server.WaitForEnd();
-            }
-            finally
-            {
-                if (request.Verify)
-                {
-                    server.Forget();
-                }
-            }
+            server.WaitForEnd();
             if (server.Verified is { } verified)
             {
+                // It is told here. A failure stays in the record for 'winloop unmount'.
+                server.Forget();
                 report.Note(Printable.Text(verified.Sentence(request.Image)));
                 if (report.IsJson)
                 {
