@@ -2,6 +2,7 @@ using System.Runtime.InteropServices;
 using Microsoft.Win32.SafeHandles;
 using WinLoop.Ext4.Format;
 using WinLoop.Mounting.Linux;
+using WinLoop.Mounting.Overlays;
 using WinLoop.Storage;
 
 namespace WinLoop.Mounting;
@@ -17,6 +18,9 @@ public sealed record OpenedImage(string Path, LoopDevice Image, IBlockDevice Vol
 {
     /// <summary>Bytes of the volume.</summary>
     public long Size => Volume.Length;
+
+    /// <summary>Where the writes go: a file's absolute path, <c>memory</c>, or null if they go into the image.</summary>
+    public string? Overlay { get; init; }
 
     /// <summary>The container format of the image, for example <c>VHDX</c>; null if its bytes are the disk's.</summary>
     public string? Format { get; init; }
@@ -42,10 +46,15 @@ public static class ImageOpener
     /// <param name="options">Of the mount.</param>
     /// <param name="what">What fails if it fails, for example <c>cannot mount pi.img</c>.</param>
     /// <param name="notes">Gets sentences for the user.</param>
+    /// <param name="overlay">Where the writes go instead of into the image.</param>
     /// <exception cref="MountException">Why not.</exception>
-    public static OpenedImage Open(string path, int? partition, MountOptions options, string what, ICollection<string> notes)
+    public static OpenedImage Open(string path, int? partition, MountOptions options, string what, ICollection<string> notes, OverlayRequest? overlay = null)
     {
         string real = Check(path, what);
+        if (overlay != null)
+        {
+            return OpenOverlay(real, partition, options, what, notes, overlay);
+        }
         LoopDevice image = OpenDevice(device => LoopDevice.Open(real, device), options, what, out string? reason);
         return OpenVolume(real, image, System.IO.Path.GetDirectoryName(real), partition, options, what, notes, reason);
     }
@@ -62,6 +71,49 @@ public static class ImageOpener
         MountOptions effective = options with { IsReadOnly = options.IsReadOnly || file.IsReadOnly };
         LoopDevice image = OpenDevice(device => LoopDevice.FromHandle(file.Handle, file.Path, device), effective, what, out string? reason);
         return OpenVolume(file.Path, image, null, partition, effective, what, notes, options.IsReadOnly ? null : file.ReadOnlyReason ?? reason);
+    }
+
+    private static OpenedImage OpenOverlay(
+        string real, int? partition, MountOptions options, string what, ICollection<string> notes, OverlayRequest overlay)
+    {
+        // All of it, whatever the window: an overlay is one of the image.
+        LoopDevice image = LoopDevice.Open(real, new LoopDeviceOptions { IsReadOnly = true, IsExact = true });
+        IBlockDevice disk = image;
+        IBlockDevice? device = null;
+        bool isNew = false;
+        try
+        {
+            MountOptions whole = options with { Offset = null, SizeLimit = null };
+            disk = DiskOpener.Open(image, whole, System.IO.Path.GetDirectoryName(real), what, out string? format);
+            if (format != null && overlay.File != null)
+            {
+                throw new MountException(MountError.Unsupported, what, $"an overlay file over an image in {format} is not supported",
+                    "Use '--overlay memory', or a raw image.");
+            }
+            device = OverlayOpener.Open(image, disk, overlay, options, what, out isNew);
+            LocatedVolume located = Locate(device, partition, options.Offset != null, what);
+            foreach (string warning in located.Warnings)
+            {
+                notes.Add(warning);
+            }
+            return new OpenedImage(real, image, located.Device, located.Partition?.Number, (options.Offset ?? 0) + located.Offset, null)
+            {
+                Overlay = overlay.Name,
+                Format = format,
+            };
+        }
+        catch
+        {
+            if (device != null)
+            {
+                OverlayOpener.Undo(overlay, ref isNew, device);
+            }
+            else
+            {
+                disk.Dispose();
+            }
+            throw;
+        }
     }
 
     private static OpenedImage OpenVolume(
@@ -127,7 +179,9 @@ public static class ImageOpener
         }
         catch (BlockDeviceException e) when (!options.IsReadOnly && e.Error is BlockDeviceError.ReadOnly or BlockDeviceError.Denied)
         {
-            reason = e.Error == BlockDeviceError.ReadOnly ? "the image is on a read-only medium" : "no permission to write the image";
+            // Of a drive it is more than rights that forbids writing.
+            reason = e.Message.StartsWith(@"\\.\", StringComparison.Ordinal) ? e.Message
+                : e.Error == BlockDeviceError.ReadOnly ? "the image is on a read-only medium" : "no permission to write the image";
             return open(device with { IsReadOnly = true });
         }
         catch (BlockDeviceException e) when (e.Error == BlockDeviceError.Busy && OperatingSystem.IsWindows() && what.EndsWith("ext4.vhdx", StringComparison.OrdinalIgnoreCase))

@@ -1,4 +1,5 @@
 using WinLoop.Mounting.Logging;
+using WinLoop.Mounting.Overlays;
 using WinLoop.Mounting.Windows;
 
 namespace WinLoop.Mounting;
@@ -14,6 +15,10 @@ public sealed record MountRequest
     public int? Partition { get; init; }
     /// <summary>How.</summary>
     public MountOptions Options { get; init; } = new();
+    /// <summary>Where the writes go instead of into the image; null = into the image.</summary>
+    public OverlayRequest? Overlay { get; init; }
+    /// <summary>Hash the image before and after.</summary>
+    public bool Verify { get; init; }
     /// <summary>The mount's log.</summary>
     public LogOptions Log { get; init; } = new();
     /// <summary>What only Windows has.</summary>

@@ -39,7 +39,7 @@ public sealed class MountedImage : IDisposable
     /// <param name="notes">Gets sentences for the user.</param>
     /// <exception cref="MountException">Why it cannot be mounted.</exception>
     public static MountedImage Open(MountRequest request, string what, ICollection<string> notes) =>
-        new(ImageOpener.Open(request.Image, request.Partition, request.Options, what, notes));
+        new(ImageOpener.Open(request.Image, request.Partition, request.Options, what, notes, request.Overlay));
 
     /// <summary>Takes an image that was opened with its user's rights; nothing is written yet.</summary>
     /// <param name="file">The image; closed if this fails.</param>

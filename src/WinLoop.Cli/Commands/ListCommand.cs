@@ -44,7 +44,7 @@ internal static class ListCommand
         return new ListedMount(r.Directory, r.Image, r.Partition, r.Offset, r.Size,
             mount.State == MountState.Mounted ? FreeSpace(r.Directory) : null, r.Label, r.Uuid, r.ReadOnly, r.ReadOnlyReason,
             mount.State.ToString().ToLowerInvariant(), r.FileSystem, r.Device, r.Owner, r.Pid, r.Since,
-            Service: false, Kept: false, Reason: null, OwnerSid: null);
+            Service: false, Kept: false, Reason: null, OwnerSid: null) { Overlay = r.Overlay };
     }
 
     private static ListedMount Describe(ServiceMount m) => new(m.Directory, m.Image, m.Partition, m.Offset, m.Size, m.Free, m.Label, m.Uuid, m.ReadOnly,

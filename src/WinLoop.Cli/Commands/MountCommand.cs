@@ -49,6 +49,7 @@ internal sealed class MountCommand
         Description = $"How much the log tells: {LogLevelName.All}; information without it. With --verbose it is trace: every request.",
         HelpName = "LEVEL",
     };
+    private readonly OverlayArguments _overlay = new();
     private readonly WindowsMountArguments _windows = new();
     private UserSettings _settings = UserSettings.None;
     // Only settings say these.
@@ -67,6 +68,7 @@ internal sealed class MountCommand
             _logMaxSize, _logFiles, _serve,
         };
         _logLevel.CompletionSources.Add("error", "warning", "information", "debug", "trace");
+        _overlay.AddTo(command);
         if (OperatingSystem.IsWindows())
         {
             _windows.AddTo(command);
@@ -121,8 +123,14 @@ internal sealed class MountCommand
             throw new MountException(MountError.Usage, "mount", "the service writes a log of its own, not one of each mount",
                 "Leave out --log, or --service and --keep.");
         }
+        bool hasOverlay = _overlay.IsUsed(parsed);
+        if (isAsked && hasOverlay)
+        {
+            throw new MountException(MountError.Usage, "mount", "the service mounts neither with --overlay nor with --verify",
+                "Leave out --service and --keep: a process of your own serves the mount.");
+        }
         // WinFsp would make a folder with the rights of the service: only letters are its business, and of images only files.
-        bool isUsual = OperatingSystem.IsWindows() && !hasLog && !request.Image.StartsWith(@"\\.\", StringComparison.Ordinal) &&
+        bool isUsual = OperatingSystem.IsWindows() && !hasLog && !hasOverlay && !request.Image.StartsWith(@"\\.\", StringComparison.Ordinal) &&
             (request.Directory is null || DriveMountPoint.IsLetter(request.Directory));
         if (!isAsked && !isUsual)
         {
@@ -173,7 +181,7 @@ internal sealed class MountCommand
         {
             throw new MountException(MountError.Usage, "mount", "a partition and an offset exclude each other", "Leave one of them out.");
         }
-        return new MountRequest
+        return _overlay.Apply(parsed, new MountRequest
         {
             Image = Path.GetFullPath(parsed.GetRequiredValue(_image)),
             // A drive letter is no path to be made absolute; the frontend knows its mount points.
@@ -182,7 +190,7 @@ internal sealed class MountCommand
             Options = options,
             Windows = _windows.Parse(parsed, _settings),
             Log = ParseLog(parsed),
-        };
+        });
     }
 
     // The settings come first: a later option overrides an earlier one.
@@ -276,6 +284,10 @@ internal sealed class MountCommand
         {
             yield return "-p";
             yield return partition.ToString(System.Globalization.CultureInfo.InvariantCulture);
+        }
+        foreach (string word in OverlayArguments.Repeat(request))
+        {
+            yield return word;
         }
         if (request.Log.File is { } log)
         {

@@ -4,6 +4,7 @@ using WinLoop.Cli.Serving;
 using WinLoop.Mounting;
 using WinLoop.Mounting.Control;
 using WinLoop.Mounting.Linux;
+using WinLoop.Mounting.Overlays;
 using WinLoop.Mounting.Registry;
 using WinLoop.Service.Client;
 
@@ -114,9 +115,13 @@ internal static class UnmountCommand
         {
             BuryDead(mount, what);
         }
-        WaitUntilClosed(mount, what, report);
+        VerifyAnswer? verify = WaitUntilClosed(mount, what, report);
         report.Note($"Unmounted {Printable.Text(record.Image)}.");
-        return new UnmountAnswer(record.Directory, record.Image);
+        if (verify != null)
+        {
+            report.Note(Printable.Text(verify.Sentence(record.Image)));
+        }
+        return new UnmountAnswer(record.Directory, record.Image) { Verify = verify };
     }
 
     private static void Detach(MountRecord record, bool force, string what)
@@ -170,20 +175,25 @@ internal static class UnmountCommand
             record.ReadOnly ? "It was mounted read-only: nothing is lost." : "The next mount recovers it from its journal.");
     }
 
-    private static void WaitUntilClosed(KnownMount mount, string what, Report report)
+    private static VerifyAnswer? WaitUntilClosed(KnownMount mount, string what, Report report)
     {
         ProcessIdentity server = mount.Record.Process;
         for (int seconds = 0; !server.WaitForExit(TimeSpan.FromSeconds(seconds == 0 ? 2 : 10)); seconds++)
         {
             report.Note($"Waiting until {Printable.Text(mount.Record.Image)} is closed ...");
         }
-        // A server that closed the image has taken its record away.
+        // A server that closed the image has taken its record away, or has left the image's hash in it.
         if (mount.Registry.Read(mount.Record.Id) is { } left)
         {
             mount.Registry.Remove(left.Id);
+            if (left.HashBefore is { } before && left.HashAfter is { } after)
+            {
+                return before == after ? new VerifyAnswer(before, after, true) : throw ImageVerifier.Changed(left.Image, before, after);
+            }
             new MountPoint(left.Directory, left.OwnsDirectory).Release();
             throw new MountException(MountError.Failed, what, left.Failure ?? "the serving process ended before the image was closed",
                 "The directory is free; the next mount recovers the image from its journal.");
         }
+        return null;
     }
 }

@@ -14,13 +14,42 @@ internal sealed record ErrorDetail(string Code, int ExitCode, string Message, st
 /// <summary>The answer of <c>mount</c>.</summary>
 internal sealed record MountAnswer(
     string Directory, string Image, int? Partition, long Offset, long Size, string Label, string Uuid, bool ReadOnly,
-    string? ReadOnlyReason, string FileSystem, string Device, int Pid);
+    string? ReadOnlyReason, string FileSystem, string Device, int Pid)
+{
+    /// <summary>Where the writes go: a file, <c>memory</c>, or null if they go into the image.</summary>
+    public string? Overlay { get; init; }
+
+    /// <summary>The image's SHA-256 before the mount, with <c>--verify</c>.</summary>
+    public string? Sha256 { get; init; }
+}
+
+/// <summary>What <c>--verify</c> found: the image's SHA-256 before the mount and after it.</summary>
+internal sealed record VerifyAnswer(string Before, string After, bool Unchanged)
+{
+    internal string Sentence(string image) => $"SHA-256 of {image} before: {Before}, after: {After}: unchanged.";
+}
+
+/// <summary>The second answer of <c>mount -f --verify</c>, at its end.</summary>
+internal sealed record EndAnswer(string Directory, string Image, VerifyAnswer Verify);
+
+/// <summary>The answer of <c>overlay commit</c>.</summary>
+internal sealed record OverlayCommitAnswer(string Overlay, string Image, long Bytes, bool WasCommitted);
+
+/// <summary>The answer of <c>overlay discard</c>.</summary>
+internal sealed record OverlayDiscardAnswer(string Overlay);
+
+/// <summary>The answer of <c>overlay info</c>; <paramref name="State"/> is active, committing or committed.</summary>
+internal sealed record OverlayInfoAnswer(string Overlay, string State, string Image, long ImageSize, DateTimeOffset Created, long Changed);
 
 /// <summary>What a serving process in the background tells the one that started it.</summary>
 internal sealed record ReadyMessage(MountAnswer? Mount, IReadOnlyList<string> Notes, ErrorDetail? Error);
 
 /// <summary>The answer of <c>unmount</c>.</summary>
-internal sealed record UnmountAnswer(string Directory, string Image);
+internal sealed record UnmountAnswer(string Directory, string Image)
+{
+    /// <summary>Of a mount with <c>--verify</c>.</summary>
+    public VerifyAnswer? Verify { get; init; }
+}
 
 /// <summary>The answer of <c>unmount --all</c>.</summary>
 internal sealed record UnmountAllAnswer(IReadOnlyList<UnmountAnswer> Mounts, IReadOnlyList<ErrorDetail> Failed);
@@ -32,7 +61,11 @@ internal sealed record ListAnswer(IReadOnlyList<ListedMount> Mounts);
 internal sealed record ListedMount(
     string Directory, string Image, int? Partition, long Offset, long Size, long? Free, string Label, string Uuid, bool ReadOnly,
     string? ReadOnlyReason, string State, string FileSystem, string Device, uint Owner, int Pid, DateTimeOffset Since,
-    bool Service, bool Kept, string? Reason, string? OwnerSid);
+    bool Service, bool Kept, string? Reason, string? OwnerSid)
+{
+    /// <summary>Where the writes go: a file, <c>memory</c>, or null if they go into the image.</summary>
+    public string? Overlay { get; init; }
+}
 
 /// <summary>The answer of <c>service status</c>. <paramref name="State"/> is running, stopped or not-installed.</summary>
 internal sealed record ServiceStatusAnswer(string State, int? Pid, string? Version, int? Protocol, int? Mounts, DateTimeOffset? Since,
@@ -66,6 +99,11 @@ internal sealed record DoctorItem(string Name, string State, string Finding, str
 [JsonSerializable(typeof(MountAnswer))]
 [JsonSerializable(typeof(UnmountAnswer))]
 [JsonSerializable(typeof(UnmountAllAnswer))]
+[JsonSerializable(typeof(EndAnswer))]
+[JsonSerializable(typeof(ScanAnswer))]
+[JsonSerializable(typeof(OverlayCommitAnswer))]
+[JsonSerializable(typeof(OverlayDiscardAnswer))]
+[JsonSerializable(typeof(OverlayInfoAnswer))]
 [JsonSerializable(typeof(ListAnswer))]
 [JsonSerializable(typeof(CreateAnswer))]
 [JsonSerializable(typeof(ServiceStatusAnswer))]

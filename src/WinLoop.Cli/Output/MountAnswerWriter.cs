@@ -9,6 +9,16 @@ internal static class MountAnswerWriter
         string volume = mount.Partition is { } number ? $", partition {number}" : "";
         string label = mount.Label.Length == 0 ? "" : $" \"{mount.Label}\"";
         string mode = !mount.ReadOnly ? "read-write" : mount.ReadOnlyReason == null ? "read-only" : $"read-only: {mount.ReadOnlyReason}";
-        report.Note(Printable.Text($"Mounted {Path.GetFileName(mount.Image)}{volume}{label}, {mode}."));
+        string overlay = mount.Overlay switch
+        {
+            null => "",
+            "memory" => "; what is written is lost at the unmount",
+            _ => $"; what is written goes into {mount.Overlay}",
+        };
+        report.Note(Printable.Text($"Mounted {Path.GetFileName(mount.Image)}{volume}{label}, {mode}{(mount.ReadOnly ? "" : overlay)}."));
+        if (mount.Sha256 is { } hash)
+        {
+            report.Note(Printable.Text($"SHA-256 of {mount.Image} before: {hash}."));
+        }
     }
 }

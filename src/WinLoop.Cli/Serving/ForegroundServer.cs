@@ -17,6 +17,16 @@ internal static class ForegroundServer
             MountAnswerWriter.Write(server.Mounted, report);
             opener(server.Mounted.Directory);
             server.WaitForEnd();
+            if (server.Verified is { } verified)
+            {
+                // It is told here. A failure stays in the record for 'winloop unmount'.
+                server.Forget();
+                report.Note(Printable.Text(verified.Sentence(request.Image)));
+                if (report.IsJson)
+                {
+                    report.Answer(new EndAnswer(server.Mounted.Directory, server.Mounted.Image, verified), () => AnswerJson.Readable.EndAnswer, _ => { });
+                }
+            }
             report.Note(Printable.Text($"Unmounted {Path.GetFileName(request.Image)}."));
             return 0;
         }

@@ -3,6 +3,7 @@ using WinLoop.Ext4;
 using WinLoop.Mounting;
 using WinLoop.Mounting.Control;
 using WinLoop.Mounting.Linux;
+using WinLoop.Mounting.Overlays;
 using WinLoop.Mounting.Registry;
 using WinLoop.Mounting.Statistics;
 using WinLoop.Service.Frontends;
@@ -22,17 +23,23 @@ internal sealed class MountServer : IDisposable
     private readonly StopSignals _signals;
     private readonly MountRecord _record;
     private readonly MountLog _log;
+    private readonly ImageVerifier? _verifier;
     // Answers the other commands: the statistics socket, or the control pipe.
     private readonly IDisposable? _answers;
 
     private MountServer(
         MountRegistry registry, MountPoint mountPoint, MountedImage image, IMountHost host, StopSignals signals, MountRecord record, MountLog log,
-        List<string> notes)
+        ImageVerifier? verifier, List<string> notes)
     {
+        _verifier = verifier;
         (_registry, _mountPoint, _image, _host, _signals, _record, _log) = (registry, mountPoint, image, host, signals, record, log);
         _registry.Write(record);
         Mounted = new MountAnswer(record.Directory, record.Image, record.Partition, record.Offset, record.Size, record.Label,
-            record.Uuid, record.ReadOnly, record.ReadOnlyReason, record.FileSystem, record.Device, record.Pid);
+            record.Uuid, record.ReadOnly, record.ReadOnlyReason, record.FileSystem, record.Device, record.Pid)
+        {
+            Overlay = record.Overlay,
+            Sha256 = record.HashBefore,
+        };
         try
         {
             _answers = OperatingSystem.IsWindows()
@@ -67,6 +74,7 @@ internal sealed class MountServer : IDisposable
         IMountHost? host = null;
         Frontend frontend = Frontend.Current;
         MountLog? mountLog = null;
+        ImageVerifier? verifier = null;
         HostLog log;
         try
         {
@@ -75,6 +83,7 @@ internal sealed class MountServer : IDisposable
             log = new HostLog(notes, mountLog);
             frontend.Require(what);
             image = MountedImage.Open(request, what, notes);
+            verifier = request.Verify ? ImageVerifier.Start(image.Image.Path) : null;
             mountPoint = frontend.Prepare(request.Directory, image.Image.Path);
             MountLog.RequireElsewhere(request.Log, image.Image.Path, mountPoint.Path, what);
             MountRegistry registry = MountRegistry.Open();
@@ -82,12 +91,14 @@ internal sealed class MountServer : IDisposable
             host = frontend.Mount(request, image, mountPoint, log.Take);
             image.ReleaseToHost();
             log.EndNotes();
-            return new MountServer(registry, mountPoint, image, host, signals, Describe(id, image, mountPoint, host), mountLog, notes);
+            return new MountServer(registry, mountPoint, image, host, signals, Describe(id, image, mountPoint, host) with { HashBefore = verifier?.Before },
+                mountLog, verifier, notes);
         }
         catch (Exception e)
         {
             host?.Dispose();
             image?.Dispose();
+            verifier?.Dispose();
             mountPoint?.Release();
             signals.Dispose();
             MountException failure = BusyImage.NameHolder(frontend.Explain(e, what), request.Image, what);
@@ -110,7 +121,7 @@ internal sealed class MountServer : IDisposable
         if (clean && stopped == null)
         {
             _log.Unmounted(_record.Directory, _record.Image);
-            _registry.Remove(_record.Id);
+            Verify();
             return;
         }
         string what = $"{_record.Image} was not closed cleanly";
@@ -121,6 +132,38 @@ internal sealed class MountServer : IDisposable
         _registry.Write(_record with { Failure = failure.Message });
         throw failure;
     }
+
+    /// <summary>What the second hash has shown; null if that was not asked for, or before the end.</summary>
+    internal VerifyAnswer? Verified => _verifier?.After is { } after ? new VerifyAnswer(_verifier.Before, after, _verifier.Before == after) : null;
+
+    // The record stays with the hash in it for the command that waits for the end; nobody else does.
+    private void Verify()
+    {
+        if (_verifier == null)
+        {
+            _registry.Remove(_record.Id);
+            return;
+        }
+        MountException? failure = null;
+        try
+        {
+            _verifier.Finish();
+            failure = Verified!.Unchanged ? null : ImageVerifier.Changed(_record.Image, _verifier.Before, _verifier.After!);
+        }
+        catch (Exception e)
+        {
+            failure = Failures.Explain(e, $"cannot hash {_record.Image}");
+        }
+        _registry.Write(_record with { HashAfter = _verifier.After, Failure = failure?.Message });
+        if (failure != null)
+        {
+            _log.Failed(failure);
+            throw failure;
+        }
+    }
+
+    /// <summary>Forgets the mount when nobody else waits for what its record says.</summary>
+    internal void Forget() => _registry.Remove(_record.Id);
 
     /// <summary>Undoes the mount; <see cref="WaitForEnd"/> returns then.</summary>
     /// <param name="force">True: although files are open, after their data is written. False: refuse then, and say who has them.</param>
@@ -152,6 +195,7 @@ internal sealed class MountServer : IDisposable
     public void Dispose()
     {
         _answers?.Dispose();
+        _verifier?.Dispose();
         _signals.Dispose();
         _host.Dispose();
         _log.Dispose();
@@ -179,6 +223,7 @@ internal sealed class MountServer : IDisposable
             StartTime = process.StartTime,
             Since = DateTimeOffset.UtcNow,
             OwnsDirectory = mountPoint.IsOwned,
+            Overlay = image.Image.Overlay,
         };
     }
 

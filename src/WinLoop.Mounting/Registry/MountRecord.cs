@@ -39,6 +39,12 @@ public sealed record MountRecord
     public DateTimeOffset Since { get; init; }
     /// <summary>The directory was made for this mount and goes with it.</summary>
     public bool OwnsDirectory { get; init; }
+    /// <summary>Where the writes go: a file's path, <c>memory</c>, or null if they go into the image.</summary>
+    public string? Overlay { get; init; }
+    /// <summary>The image's SHA-256 before the mount; null if that was not asked for.</summary>
+    public string? HashBefore { get; init; }
+    /// <summary>The image's SHA-256 after the mount; set by a serving process that is about to end.</summary>
+    public string? HashAfter { get; init; }
     /// <summary>Why the image could not be closed cleanly; set by a serving process that is about to end.</summary>
     public string? Failure { get; init; }
 

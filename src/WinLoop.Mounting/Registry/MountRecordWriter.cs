@@ -30,6 +30,9 @@ internal static class MountRecordWriter
         AddRaw(text, "startTime", r.StartTime.ToString(CultureInfo.InvariantCulture));
         Add(text, "since", r.Since.ToString("O", CultureInfo.InvariantCulture));
         AddRaw(text, "ownsDirectory", r.OwnsDirectory ? "true" : "false");
+        Add(text, "overlay", r.Overlay);
+        Add(text, "hashBefore", r.HashBefore);
+        Add(text, "hashAfter", r.HashAfter);
         Add(text, "failure", r.Failure);
         text[^1] = '}';
         return Encoding.UTF8.GetBytes(text.Append('\n').ToString());

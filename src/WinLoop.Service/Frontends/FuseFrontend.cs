@@ -2,6 +2,7 @@ using System.Diagnostics;
 using WinLoop.Fuse;
 using WinLoop.Mounting;
 using WinLoop.Mounting.Linux;
+using WinLoop.Mounting.Overlays;
 
 namespace WinLoop.Service.Frontends;
 
@@ -25,21 +26,25 @@ internal sealed class FuseFrontend : Frontend
     {
         // For a user no set-user-id program or device of his image is honoured, whoever mounts it.
         bool privileged = CurrentUser.IsRoot && user is null or { Uid: 0 };
+        string? overlay = image.Image.Overlay;
+        bool isPlain = overlay is null && image.Image.Format is null;
         // The kernel claims a block device for the mount; until now this process did. Of a part of a device the mount claims
         // nothing, so the claim stays here.
         Storage.LoopDevice device = image.Image.Image;
         bool isDevice = device.Identity.IsBlockDevice && image.Image.Offset == 0 && image.Image.Size == device.Length &&
-            request.Options.SizeLimit is null && image.Image.Format is null && user is null && CurrentUser.IsRoot;
+            request.Options.SizeLimit is null && isPlain && user is null && CurrentUser.IsRoot;
         if (isDevice)
         {
             device.ReleaseClaim();
         }
         FuseHost host = FuseHost.Mount(image.Volume, mountPoint.Path, new FuseMountOptions
         {
-            Source = image.Image.Path,
-// In a container the volume has no place of its own.
-            Offset = image.Image.Format is null ? image.Image.Offset : 0,
-            SizeLimit = isDevice || image.Image.Format is not null ? 0 : image.Image.Size,
+            // A writable mount holds a writable block device; over an image that is only read that can be the overlay's file.
+            Source = overlay is null or OverlayRequest.Memory ? image.Image.Path : overlay,
+            // In a container the volume has no place of its own.
+            Offset = isPlain ? image.Image.Offset : 0,
+            SizeLimit = isPlain && !isDevice ? image.Image.Size : 0,
+            UseBlockDevice = overlay != OverlayRequest.Memory,
             IsReadOnly = image.Volume.IsReadOnly,
             MountWords = request.Options.ToMountWords(image.Volume.IsReadOnly, privileged),
             AllowOther = request.Options.AllowOther ?? privileged,

@@ -24,6 +24,9 @@ internal abstract class BackingFile : IDisposable
     /// <summary>The size now, in bytes; asks the system.</summary>
     internal abstract long GetLength();
 
+    /// <summary>When a file was last written to, in <see cref="DateTime.Ticks"/> of UTC; 0 for a block device.</summary>
+    internal virtual long GetModifiedTicks() => 0;
+
     /// <summary>Moves the end of the file.</summary>
     internal abstract void SetLength(long length);
 

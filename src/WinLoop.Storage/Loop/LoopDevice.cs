@@ -89,6 +89,9 @@ public sealed unsafe class LoopDevice : IGrowableDevice, IQueueOperations
     /// <summary>A path that leads to the open file itself, whatever has become of its name; Linux, and null elsewhere.</summary>
     public string? DescriptorPath => _file.DescriptorPath;
 
+    /// <summary>When the file was last written to, in <see cref="DateTime.Ticks"/> of UTC; 0 for a block device.</summary>
+    internal long GetModifiedTicks() => _file.GetModifiedTicks();
+
     /// <summary>Which file it is, whatever its path.</summary>
     public ImageIdentity Identity => _file.Identity;
 

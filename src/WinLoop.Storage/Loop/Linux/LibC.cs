@@ -130,6 +130,8 @@ internal static unsafe partial class LibC
         [FieldOffset(28)] internal ushort Mode;
         [FieldOffset(32)] internal ulong Inode;
         [FieldOffset(40)] internal long Size;
+        [FieldOffset(112)] internal long ModifiedSeconds;
+        [FieldOffset(120)] internal uint ModifiedNanoseconds;
         [FieldOffset(128)] internal uint RealDeviceMajor;
         [FieldOffset(132)] internal uint RealDeviceMinor;
         [FieldOffset(136)] internal uint DeviceMajor;

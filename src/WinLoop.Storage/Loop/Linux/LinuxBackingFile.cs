@@ -134,6 +134,16 @@ internal sealed unsafe class LinuxBackingFile : BackingFile
         }
     }
 
+    /// <summary>Makes durable which files a directory has. Where the system cannot, nothing is lost but that.</summary>
+    internal static void FlushDirectory(string path)
+    {
+        using SafeFd? directory = SafeFd.TryOpen(path, LibC.O_RDONLY, out _);
+        if (directory is not null)
+        {
+            _ = LibC.fdatasync(directory.Fd);
+        }
+    }
+
     /// <summary>The identity of what a path leads to.</summary>
     internal static ImageIdentity IdentityOf(string path) => IdentityOf(StatusOf(path));
 
@@ -150,6 +160,16 @@ internal sealed unsafe class LinuxBackingFile : BackingFile
 
         int errno = LibC.FileStatus(_fd, out LibC.StatX status);
         return errno == 0 ? status.Size : throw LinuxErrors.Transfer(errno, "asking the size", Path);
+    }
+
+    /// <inheritdoc/>
+    internal override long GetModifiedTicks()
+    {
+        int errno = LibC.FileStatus(_fd, out LibC.StatX status);
+        return errno != 0 ? throw LinuxErrors.Transfer(errno, "asking the time", Path)
+            : _isBlockDevice ? 0
+            // A time that no calendar has is as good for telling a change as any other.
+            : unchecked(DateTime.UnixEpoch.Ticks + (status.ModifiedSeconds * TimeSpan.TicksPerSecond) + (status.ModifiedNanoseconds / 100));
     }
 
     /// <inheritdoc/>

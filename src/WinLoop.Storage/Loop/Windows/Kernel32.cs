@@ -23,6 +23,9 @@ internal static unsafe partial class Kernel32
     internal const int ERROR_WRITE_PROTECT = 19;
     internal const int ERROR_SHARING_VIOLATION = 32;
     internal const int ERROR_LOCK_VIOLATION = 33;
+    internal const int ERROR_WRONG_DISK = 34;
+    internal const int ERROR_NO_SUCH_DEVICE = 433;
+    internal const int ERROR_MEDIA_CHANGED = 1110;
     internal const int ERROR_HANDLE_EOF = 38;
     internal const int ERROR_HANDLE_DISK_FULL = 39;
     internal const int ERROR_DEV_NOT_EXIST = 55;
@@ -36,6 +39,12 @@ internal static unsafe partial class Kernel32
     internal const int ERROR_DISK_QUOTA_EXCEEDED = 1295;
     internal const int ERROR_DEVICE_REMOVED = 1617;
 
+    internal const uint FSCTL_LOCK_VOLUME = 0x00090018;
+    internal const uint FSCTL_DISMOUNT_VOLUME = 0x00090020;
+    internal const uint IOCTL_DISK_IS_WRITABLE = 0x00070024;
+    internal const uint IOCTL_STORAGE_GET_DEVICE_NUMBER = 0x002D1080;
+    internal const uint IOCTL_VOLUME_GET_VOLUME_DISK_EXTENTS = 0x00560000;
+    internal const uint FSCTL_SET_SPARSE = 0x000900C4;
     internal const uint FSCTL_SET_ZERO_DATA = 0x000980C8;
     internal const uint IOCTL_DISK_GET_LENGTH_INFO = 0x0007405C;
     internal const uint IOCTL_DISK_GET_DRIVE_GEOMETRY = 0x00070000;
@@ -75,6 +84,18 @@ internal static unsafe partial class Kernel32
 
     [LibraryImport("kernel32", SetLastError = true)]
     internal static partial int GetFileInformationByHandle(nint handle, ByHandleInformation* result);
+
+    [LibraryImport("kernel32", EntryPoint = "FindFirstVolumeW", SetLastError = true)]
+    internal static partial nint FindFirstVolume(char* name, uint size);
+
+    [LibraryImport("kernel32", EntryPoint = "FindNextVolumeW", SetLastError = true)]
+    internal static partial int FindNextVolume(nint find, char* name, uint size);
+
+    [LibraryImport("kernel32", SetLastError = true)]
+    internal static partial int FindVolumeClose(nint find);
+
+    [LibraryImport("kernel32", EntryPoint = "GetVolumePathNamesForVolumeNameW", SetLastError = true, StringMarshalling = StringMarshalling.Utf16)]
+    internal static partial int GetVolumePathNames(string volume, char* names, uint size, uint* length);
 
     [LibraryImport("kernel32", EntryPoint = "CreateEventW", SetLastError = true)]
     internal static partial nint CreateEvent(void* security, int manualReset, int initialState, char* name);

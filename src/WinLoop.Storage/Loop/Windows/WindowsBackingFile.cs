@@ -48,7 +48,67 @@ internal sealed unsafe class WindowsBackingFile : BackingFile
     internal override int SectorSize { get; }
 
     /// <summary>Opens with share modes that keep other writers out, and for a writable one everybody.</summary>
-    internal static WindowsBackingFile Open(string path, LoopDeviceOptions options)
+    internal static BackingFile Open(string path, LoopDeviceOptions options)
+    {
+        return IsDrive(path) ? OpenDrive(path, options, new WindowsDisks()) : OpenFile(path, options);
+    }
+
+    /// <summary>Opens a disk or volume; for writing, what is mounted from it is taken from Windows first.</summary>
+    private static SectorFile OpenDrive(string path, LoopDeviceOptions options, IWindowsDisks disks)
+    {
+        if (options.IsReadOnly)
+        {
+            return new SectorFile(OpenFile(path, options));
+        }
+
+        Mutex name = TakeName(path);
+        DriveClaim? claim = null;
+        WindowsBackingFile? file = null;
+        try
+        {
+            claim = DriveClaim.Take(path, disks);
+            file = OpenFile(path, options);
+            file.RequireWritable();
+            if (!DriveClaim.IsDisk(path))
+            {
+                file.LockAndDismount();
+            }
+
+            return new SectorFile(file, claim, name);
+        }
+        catch
+        {
+            file?.Dispose();
+            claim?.Dispose();
+            name.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>Windows lets two programs write to one disk; two of us do not.</summary>
+    private static Mutex TakeName(string path)
+    {
+        Mutex? name = null;
+        bool isNew = false;
+        try
+        {
+            name = new Mutex(false, @"Global\WinLoop-" + path[DevicePrefix.Length..].ToUpperInvariant().Replace('\\', '-'), out isNew);
+        }
+        catch (Exception e) when (e is UnauthorizedAccessException or IOException or WaitHandleCannotBeOpenedException)
+        {
+            // It is there, and another user's.
+        }
+
+        if (isNew)
+        {
+            return name!;
+        }
+
+        name?.Dispose();
+        throw new BlockDeviceException(BlockDeviceError.Busy, $"{path} is in use: WinLoop has it open for writing");
+    }
+
+    private static WindowsBackingFile OpenFile(string path, LoopDeviceOptions options)
     {
         uint access = Kernel32.GENERIC_READ | (options.IsReadOnly ? 0 : Kernel32.GENERIC_WRITE);
         // A drive is shared always: its partitions' volumes are open in Windows itself.
@@ -69,6 +129,11 @@ internal sealed unsafe class WindowsBackingFile : BackingFile
     /// <summary>Takes over a handle that was opened for overlapped I/O.</summary>
     internal static WindowsBackingFile TakeOver(SafeHandle handle, string path)
     {
+        if (IsDrive(path))
+        {
+            throw new BlockDeviceException(BlockDeviceError.Denied, $"{path} is a drive: only its user's own process opens it");
+        }
+
         nint value = handle.DangerousGetHandle();
         handle.SetHandleAsInvalid();
         var file = new SafeWin32Handle(value);
@@ -81,6 +146,15 @@ internal sealed unsafe class WindowsBackingFile : BackingFile
             file.Dispose();
             throw;
         }
+    }
+
+    /// <summary>Makes an empty file one whose holes take no space, where its file system has such files.</summary>
+    internal static void MakeSparse(string path)
+    {
+        using SafeWin32Handle file = OpenHandle(path, Kernel32.GENERIC_READ | Kernel32.GENERIC_WRITE, 0, 0, isReadOnly: false);
+        uint done;
+        // FAT and exFAT cannot: there the file takes the space of the whole image.
+        _ = Kernel32.DeviceIoControl(file.Value, Kernel32.FSCTL_SET_SPARSE, null, 0, null, 0, &done, null);
     }
 
     /// <summary>The identity of what a path leads to.</summary>
@@ -103,6 +177,21 @@ internal sealed unsafe class WindowsBackingFile : BackingFile
         }
 
         return StandardInformation().EndOfFile;
+    }
+
+    /// <inheritdoc/>
+    internal override long GetModifiedTicks()
+    {
+        if (_isDrive)
+        {
+            return 0;
+        }
+
+        Kernel32.ByHandleInformation information;
+        return Kernel32.GetFileInformationByHandle(_handle, &information) != 0
+            // FILETIME counts from 1601.
+            ? unchecked(new DateTime(1601, 1, 1).Ticks + (((long)information.WriteHigh << 32) | information.WriteLow))
+            : throw WindowsErrors.Transfer(Marshal.GetLastPInvokeError(), "asking the time", Path);
     }
 
     /// <inheritdoc/>
@@ -216,6 +305,36 @@ internal sealed unsafe class WindowsBackingFile : BackingFile
 
     /// <inheritdoc/>
     public override void Dispose() => _file.Dispose();
+
+    /// <summary>A card's switch, or the attribute of a disk.</summary>
+    private void RequireWritable()
+    {
+        Kernel32.Overlapped overlapped = Position(0);
+        uint count;
+        int ok = Kernel32.DeviceIoControl(_handle, Kernel32.IOCTL_DISK_IS_WRITABLE, null, 0, null, 0, null, &overlapped);
+        if (Finish(ok, &overlapped, &count) == Kernel32.ERROR_WRITE_PROTECT)
+        {
+            throw new BlockDeviceException(BlockDeviceError.ReadOnly, $"{Path} is write-protected");
+        }
+    }
+
+    private void LockAndDismount()
+    {
+        foreach (uint code in new[] { Kernel32.FSCTL_LOCK_VOLUME, Kernel32.FSCTL_DISMOUNT_VOLUME })
+        {
+            Kernel32.Overlapped overlapped = Position(0);
+            uint count;
+            int ok = Kernel32.DeviceIoControl(_handle, code, null, 0, null, 0, null, &overlapped);
+            int error = Finish(ok, &overlapped, &count);
+            if (error != 0)
+            {
+                // It says "access denied" when files are open.
+                throw error == Kernel32.ERROR_ACCESS_DENIED
+                    ? new BlockDeviceException(BlockDeviceError.Busy, $"{Path} is in use: it cannot be locked; close the programs and windows that use it")
+                    : WindowsErrors.Transfer(error, "locking", Path);
+            }
+        }
+    }
 
     private static bool IsDrive(string path) => path.StartsWith(DevicePrefix, StringComparison.Ordinal);
 

@@ -23,7 +23,7 @@ internal static class WindowsErrors
         Kernel32.ERROR_DISK_FULL or Kernel32.ERROR_HANDLE_DISK_FULL or Kernel32.ERROR_DISK_QUOTA_EXCEEDED => BlockDeviceError.NoSpace,
         Kernel32.ERROR_SHARING_VIOLATION or Kernel32.ERROR_LOCK_VIOLATION or Kernel32.ERROR_NO_SYSTEM_RESOURCES => BlockDeviceError.Busy,
         Kernel32.ERROR_WRITE_PROTECT or Kernel32.ERROR_ACCESS_DENIED => BlockDeviceError.ReadOnly,
-        Kernel32.ERROR_NOT_READY or Kernel32.ERROR_DEV_NOT_EXIST or Kernel32.ERROR_FILE_INVALID or Kernel32.ERROR_NO_MEDIA_IN_DRIVE
+        Kernel32.ERROR_NOT_READY or Kernel32.ERROR_WRONG_DISK or Kernel32.ERROR_NO_SUCH_DEVICE or Kernel32.ERROR_MEDIA_CHANGED or Kernel32.ERROR_DEV_NOT_EXIST or Kernel32.ERROR_FILE_INVALID or Kernel32.ERROR_NO_MEDIA_IN_DRIVE
             or Kernel32.ERROR_DEVICE_NOT_CONNECTED or Kernel32.ERROR_DEVICE_REMOVED => BlockDeviceError.Gone,
         _ => BlockDeviceError.Io,
     };
