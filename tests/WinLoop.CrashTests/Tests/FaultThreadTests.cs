@@ -23,11 +23,13 @@ public sealed class FaultThreadTests
             using var recorder = new RecordingDevice(new MemoryDevice(image.Bytes));
             var faulty = new FaultDevice(recorder);
             // Slow enough that others come to wait.
-            faulty.Add(new FaultRule { Operations = DeviceOperations.Flush, First = first, Delay = TimeSpan.FromMilliseconds(20), Error = BlockDeviceError.Io });
+            faulty.Add(new FaultRule { Operations = DeviceOperations.Flush, First = first, Delay = TimeSpan.FromMilliseconds(60), Error = BlockDeviceError.Io });
             var answers = new ConcurrentBag<Answer>();
             using (Ext4Volume volume = Ext4Volume.Mount(faulty, image.Options()))
             {
-                Parallel.For(0, Threads, new ParallelOptions { MaxDegreeOfParallelism = Threads }, thread => Work(volume, thread, answers));
+                Thread[] threads = [.. Enumerable.Range(0, Threads).Select(number => new Thread(() => Work(volume, number, answers)))];
+                Array.ForEach(threads, thread => thread.Start());
+                Array.ForEach(threads, thread => thread.Join());
                 Assert.True(volume.IsReadOnly, $"flush {first} failed and the volume is writable");
             }
             Answer? late = answers.FirstOrDefault(a => a.StartedAfterStop && a.Succeeded);
