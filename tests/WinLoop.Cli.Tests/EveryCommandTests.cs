@@ -28,6 +28,8 @@ public sealed class EveryCommandTests : IDisposable
         { 3, "create {missing}/x 10M" }, { 3, "check {missing}" }, { 3, "ls {missing}:/" }, { 3, "ls {image}:/none" }, { 3, "cat {missing}:/f" }, { 3, "cat {image}:/none" },
         { 3, "cp {missing} {image}:/" }, { 3, "cp {missing}:/f {d}" }, { 3, "cp {file} {missing}:/" }, { 3, "cp {image}:/none {d}" }, { 3, "cp {file} {image}:/no/such" },
         { 3, "stat {missing}" }, { 3, "stat {image}" },
+        { 2, "overlay" }, { 2, "overlay nonsense" }, { 2, "overlay commit {file}" }, { 2, "overlay info {d}" }, { 2, "scan x" }, { 2, "mount {image} --overlay" },
+        { 3, "overlay info {missing}" }, { 3, "overlay discard {missing}" }, { 3, "overlay commit {missing} {image}" },
         // Nobody serves.
         { 8, "service stop" }, { 8, "service resume" }, { 8, "mount {image} --service" }, { 8, "mount {image} --keep" },
         { 5, "service install" }, { 5, "service uninstall" }, { 5, "service uninstall --purge" }, { 5, "service start" },

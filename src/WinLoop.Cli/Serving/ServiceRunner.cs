@@ -2,6 +2,7 @@ using Microsoft.Extensions.Logging;
 using WinLoop.Cli.Output;
 using WinLoop.Mounting;
 using WinLoop.Mounting.Logging;
+using WinLoop.Mounting.Settings;
 using WinLoop.Service;
 using WinLoop.Service.Server;
 using WinLoop.Service.Windows;
@@ -22,7 +23,8 @@ internal static class ServiceRunner
             return 0;
         }
         using var signals = new StopSignals();
-        var log = new ServiceLog(new LineLogger(LogLevel.Information, (_, line) => StandardStreams.Error.WriteLine(Printable.Text(line))));
+        var log = new ServiceLog(new LineLogger(LogLevel.Information, (level, line) =>
+            StandardStreams.Error.WriteLine(Printable.Text(level >= LogLevel.Warning ? $"{LogLevelName.Of(level)}: {line}" : line))));
         using RunningService service = RunningService.Start(paths, new ServiceLimits(), log);
         signals.Attach(_ => service.RequestStop());
         service.WaitForStop();
