@@ -42,6 +42,12 @@ public interface IBlockDevice : IDisposable
     void Prefetch(long offset, long length)
     {
     }
+
+    /// <summary>Says that the next <see cref="Read"/> of a range should ask the medium and not a cache between, where
+    /// that can be done. What was written and not flushed stays where it is.</summary>
+    void Forget(long offset, long length)
+    {
+    }
 }
 
 /// <summary>What a write carries; the crash test drops writes by tag.</summary>
