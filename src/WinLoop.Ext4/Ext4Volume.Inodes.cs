@@ -276,6 +276,7 @@ public sealed partial class Ext4Volume
             }
             if (!Journal.IsActive)
             {
+                FlushContent();
                 return;
             }
             Journal.Commit(Journal.RunningTid);

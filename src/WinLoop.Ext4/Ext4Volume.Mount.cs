@@ -260,6 +260,7 @@ public sealed partial class Ext4Volume
         }
         if (!Journal.IsActive)
         {
+            FlushContent();
             return;
         }
         Journal.Shutdown();

@@ -52,6 +52,7 @@ internal sealed partial class JournalManager
         {
             if (!_isMarked && _abortReason is null)
             {
+                Guard(_volume.FlushContent);
                 return;
             }
             lock (_lock)

@@ -13,17 +13,20 @@ public sealed partial class Ext4Volume
     /// unmount does. Files stay open and the volume can be used; the next change marks it as in use again, after the
     /// image was compared with what was left.
     /// </summary>
-    /// <exception cref="Ext4Exception">EIO: the journal was aborted, now or before.</exception>
+    /// <exception cref="Ext4Exception">EIO: the journal was aborted by this.</exception>
+    /// <exception cref="BlockDeviceException">The flush failed on a volume that was not changed but for content.</exception>
     public void Suspend()
     {
-        if (IsReadOnly || !Journal.IsActive)
-        {
-            Witness.Doubt();
-            return;
-        }
         try
         {
-            Journal.Quiesce();
+            if (IsReadOnly || !Journal.IsActive)
+            {
+                FlushContent();
+            }
+            else
+            {
+                Journal.Quiesce();
+            }
             Witness.Doubt();
         }
         catch (Exception e) when (OnFailure(e))
@@ -42,6 +45,16 @@ public sealed partial class Ext4Volume
     {
         Witness.Doubt();
         return TryVerify();
+    }
+
+    /// <summary>Flushes what was written without a transaction: content over content, in files whose times did not
+    /// change by it.</summary>
+    internal void FlushContent()
+    {
+        if (Witness.HasUnflushed && !IsReadOnly)
+        {
+            FlushDevice();
+        }
     }
 
     /// <summary>Looks at the clocks; called by the commit thread, so that a change is found although nobody reads.</summary>

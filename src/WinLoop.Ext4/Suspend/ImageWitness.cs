@@ -23,6 +23,7 @@ internal sealed class ImageWitness : IBlockDevice
     private bool _knowsJournal;
     private long _journalAt = -1;
     private bool _isInDoubt;
+    private volatile bool _hasUnflushed;
     private volatile string? _change;
 
     /// <param name="inner">The device; disposed with this one.</param>
@@ -31,6 +32,9 @@ internal sealed class ImageWitness : IBlockDevice
 
     /// <summary>Called once, when somebody else's change is found; the reason is a sentence.</summary>
     public Action<BlockDeviceException>? OnChanged { get; set; }
+
+    /// <summary>True if something was written since the last flush.</summary>
+    public bool HasUnflushed => _hasUnflushed;
 
     /// <inheritdoc/>
     public long Length => _inner.Length;
@@ -77,6 +81,7 @@ internal sealed class ImageWitness : IBlockDevice
     public void Write(ReadOnlySpan<byte> buffer, long offset, WriteTag tag = WriteTag.Data)
     {
         BeforeAccess(BlockDeviceError.ReadOnly);
+        _hasUnflushed = true;
         if (offset < SuperblockEnd || (offset < _journalAt + JournalSuperblock.Size && _journalAt < offset + buffer.Length))
         {
             WriteRemembered(buffer, offset, tag);
@@ -89,6 +94,7 @@ internal sealed class ImageWitness : IBlockDevice
     public void WriteZeroes(long offset, long length, WriteTag tag = WriteTag.Data)
     {
         BeforeAccess(BlockDeviceError.ReadOnly);
+        _hasUnflushed = true;
         _inner.WriteZeroes(offset, length, tag);
     }
 
@@ -96,6 +102,7 @@ internal sealed class ImageWitness : IBlockDevice
     public void Flush()
     {
         BeforeAccess(BlockDeviceError.Io);
+        _hasUnflushed = false;
         _inner.Flush();
     }
 
