@@ -196,6 +196,7 @@ internal sealed class MountServer : IDisposable
                 ["cachedBlocks"] = engine.CachedBlocks,
                 ["cachedBlockLimit"] = engine.CachedBlockLimit,
                 ["cachedInodes"] = engine.CachedInodes,
+                ["managedHeap"] = GC.GetGCMemoryInfo().HeapSizeBytes,
             },
         };
     }

@@ -42,6 +42,17 @@ internal sealed class WinLoopMount : IDisposable
     /// <summary>The mount point.</summary>
     public string Path { get; }
 
+    /// <summary>The serving process.</summary>
+    public int ProcessId => _process.Id;
+
+    /// <summary>What <c>winloop stat --json</c> says.</summary>
+    public System.Text.Json.JsonDocument Statistics()
+    {
+        Shell.Result result = Shell.Run("dotnet", [Program, "stat", "--json", Path]);
+        Assert.True(result.ExitCode == 0, result.All);
+        return System.Text.Json.JsonDocument.Parse(result.Output);
+    }
+
     /// <summary>The folder of the scripts.</summary>
     public static string Scripts { get; } = System.IO.Path.Combine(AppContext.BaseDirectory, "Programs", "Scripts");
 
