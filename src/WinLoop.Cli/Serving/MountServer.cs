@@ -19,6 +19,7 @@ internal sealed class MountServer : IDisposable
     private readonly MountedImage _image;
     private readonly IMountHost _host;
     private readonly StopSignals _signals;
+    private readonly SleepSignals _sleep;
     private readonly MountRecord _record;
     // Answers the other commands: the statistics socket, or the control pipe.
     private readonly IDisposable? _answers;
@@ -40,6 +41,7 @@ internal sealed class MountServer : IDisposable
         {
             notes.Add($"'winloop stat' will not work for this mount: {e.Message}");
         }
+        _sleep = new SleepSignals(Suspend, Resume, notes);
         _signals.Attach(Stop);
     }
 
@@ -129,9 +131,30 @@ internal sealed class MountServer : IDisposable
         }
     }
 
+    private void Suspend()
+    {
+        try
+        {
+            _host.Suspend();
+        }
+        catch (Exception e) when (e is IOException or ObjectDisposedException)
+        {
+            StandardStreams.Error.WriteLine(Printable.Text($"{_record.Directory}: {e.Message}"));
+        }
+    }
+
+    private void Resume()
+    {
+        if (!_host.Resume() && _image.Volume.IsReadOnly)
+        {
+            StandardStreams.Error.WriteLine(Printable.Text($"{_record.Directory} is read-only now: {_image.Volume.ReadOnlyReason}"));
+        }
+    }
+
     /// <inheritdoc/>
     public void Dispose()
     {
+        _sleep.Dispose();
         _answers?.Dispose();
         _signals.Dispose();
         _host.Dispose();

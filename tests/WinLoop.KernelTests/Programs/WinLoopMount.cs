@@ -79,6 +79,15 @@ internal sealed class WinLoopMount : IDisposable
         _image.AssertClean();
     }
 
+    /// <summary>The serving process has to end by itself and to fail; returns what it said.</summary>
+    public string WaitForFailure()
+    {
+        Assert.True(_process.WaitForExit(60_000), "the serving process did not end");
+        _isOver = true;
+        Assert.NotEqual(0, _process.ExitCode);
+        return File.ReadAllText(_logPath);
+    }
+
     /// <summary>Kills the serving process in the midst of its work.</summary>
     public void Kill()
     {
