@@ -61,6 +61,32 @@ public sealed class FormatLimitTests
         image.AssertClean();
     }
 
+    [Fact]
+    public void A_tree_that_is_a_ring_is_damage()
+    {
+        Shell.Require("debugfs");
+        using TestImage image = TestImage.Make(16, "-b 1024 -O ^metadata_csum");
+        Shell.Script($"printf 'mkdir /a\\nmkdir /a/b\\nmkdir /a/b/c\\nmkdir /x\\n' | debugfs -w -f - {image.Path} 2>/dev/null");
+        // The parent of a becomes c: the second entry of a directory's first block names it.
+        long block = long.Parse(Shell.Script($"debugfs -R 'bmap /a 0' {image.Path} 2>/dev/null"), System.Globalization.CultureInfo.InvariantCulture);
+        using (WinLoop.Storage.IBlockDevice device = image.OpenDevice())
+        {
+            uint c = uint.Parse(Shell.Script($"debugfs -R 'stat /a/b/c' {image.Path} 2>/dev/null | sed -n 's/^Inode: *\\([0-9]*\\).*/\\1/p'"),
+                System.Globalization.CultureInfo.InvariantCulture);
+            device.Write(BitConverter.GetBytes(c), (block * 1024) + 12);
+        }
+        using Ext4Volume volume = image.Mount();
+        Inode root = volume.GetInode(Ext4Volume.RootInode);
+        Inode a = volume.Lookup(root, "a"u8)!;
+        Inode b = volume.Lookup(a, "b"u8)!;
+        Assert.Throws<Ext4CorruptException>(() => volume.Rename(root, "x"u8, b, "x"u8, RenameFlags.None, Caller.Root));
+        Assert.True(volume.IsReadOnly);
+        foreach (Inode inode in (Inode[])[b, a, root])
+        {
+            volume.Release(inode);
+        }
+    }
+
     [Theory]
     [InlineData(1024)]
     [InlineData(2048)]
