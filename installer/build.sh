@@ -2,6 +2,7 @@
 # Builds the MSI and the portable zip for Windows, on Linux.
 #   installer/build.sh [OUTPUT [VERSION [PROGRAM]]]
 # OUTPUT: a folder (artifacts/installer). PROGRAM: the published program, if it is there already.
+# WINLOOP_RELEASE_URL: the folder that the MSI can be downloaded from; then manifests for winget are made, too.
 # Needs the .NET SDK, and wixl and msitools of Debian (installed if they are missing and this is root).
 set -euo pipefail
 installer="$(cd "$(dirname "$0")" && pwd)"
@@ -48,5 +49,16 @@ zip="$output/winloop-$version-x64.zip"
 rm -f "$zip"
 zip -q -r -9 "$zip" WinLoop
 sha256sum "$msi" "$zip" | sed "s:$output/::" >"$output/SHA256SUMS"
+
+if [ -n "${WINLOOP_RELEASE_URL:-}" ]; then
+    rm -rf "$output/winget"
+    mkdir -p "$output/winget"
+    product="$(msiinfo export "$msi" Property | tr -d '\r' | sed -n 's/^ProductCode\t//p')"
+    hash="$(sha256sum "$msi" | cut -c1-64 | tr a-f A-F)"
+    for manifest in "$installer"/winget/*.yaml; do
+        sed -e "s/@VERSION@/$version/" -e "s|@URL@|${WINLOOP_RELEASE_URL%/}/$(basename "$msi")|" -e "s/@HASH@/$hash/" -e "s/@PRODUCT@/$product/" \
+            "$manifest" >"$output/winget/$(basename "$manifest")"
+    done
+fi
 echo "$msi"
 echo "$zip"

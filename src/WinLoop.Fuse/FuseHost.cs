@@ -23,10 +23,11 @@ public sealed class FuseHost : IMountHost
     // What the loop device is attached to; null if there is none.
     private string? _loopImage;
 
-    private FuseHost(int fd, string mountPoint, string deviceName, string type, bool usesHelper)
+    private FuseHost(int fd, string mountPoint, string deviceName, string type, bool usesHelper, string? target = null)
     {
         _fd = fd;
         MountPoint = mountPoint;
+        Target = target ?? mountPoint;
         DeviceName = deviceName;
         FileSystemType = type;
         _usesHelper = usesHelper;
@@ -42,6 +43,19 @@ public sealed class FuseHost : IMountHost
     /// <summary>Absolute path of the mount point.</summary>
     public string MountPoint { get; }
 
+    /// <inheritdoc/>
+    public RequestTrace? Trace
+    {
+        get => _server.Queue.Trace;
+        set => _server.Queue.Trace = value;
+    }
+
+    /// <summary>The mount point as the kernel is to be told of it (<see cref="FuseMountOptions.Target"/>).</summary>
+    public string Target { get; }
+
+    /// <summary>The only user who gets in; null if there is no such limit.</summary>
+    public (uint Uid, uint Gid)? OnlyUser { get; private set; }
+
     /// <summary>The figures of the mount's request queue, one operation per FUSE opcode.</summary>
     public QueueStatistics GetStatistics() => _server.Queue.GetStatistics();
 
@@ -50,7 +64,8 @@ public sealed class FuseHost : IMountHost
     /// <exception cref="FuseMountException">The mount did not come about.</exception>
     public static FuseHost Mount(Ext4Volume volume, string mountPoint, FuseMountOptions options)
     {
-        mountPoint = ResolveMountPoint(mountPoint);
+        // A target is what it is, whatever the path leads to by now.
+        mountPoint = options.Target is null ? ResolveMountPoint(mountPoint) : mountPoint;
         ulong flags = MountFlags.Parse(options.MountWords);
         flags = options.IsReadOnly || volume.IsReadOnly ? flags | MountFlags.ReadOnly : flags;
         FuseHost host = Libc.geteuid() == 0
@@ -59,6 +74,7 @@ public sealed class FuseHost : IMountHost
                 mountPoint, options.Source, DirectMount.TypeName(isBlockDevice: false), usesHelper: true);
         try
         {
+            host.OnlyUser = options is { AllowOther: false, User: { Uid: > 0 } user } ? user : null;
             host.StartServer(volume, (flags & MountFlags.ReadOnly) != 0, options);
             return host;
         }
@@ -132,7 +148,7 @@ public sealed class FuseHost : IMountHost
             FusermountMount.Unmount(MountPoint, lazy);
             return;
         }
-        if (Libc.umount2(MountPoint, lazy ? Libc.MNT_DETACH : 0) != 0)
+        if (Libc.umount2(Target, lazy ? Libc.MNT_DETACH : 0) != 0)
         {
             int error = Marshal.GetLastPInvokeError();
             throw new FuseMountException(error, $"cannot unmount {MountPoint}: {Libc.Describe(error)}");
@@ -183,9 +199,9 @@ public sealed class FuseHost : IMountHost
             {
                 return host;
             }
-            int error = DirectMount.TryMount(fd, options.Source, mountPoint, flags, DefaultMaxTransfer, isBlockDevice: false);
+            int error = DirectMount.TryMount(fd, options.Source, options.Target ?? mountPoint, flags, DefaultMaxTransfer, isBlockDevice: false, options);
             return error == 0
-                ? new FuseHost(fd, mountPoint, options.Source, DirectMount.TypeName(isBlockDevice: false), usesHelper: false)
+                ? new FuseHost(fd, mountPoint, options.Source, DirectMount.TypeName(isBlockDevice: false), usesHelper: false, options.Target)
                 : throw new FuseMountException(error, $"cannot mount on {mountPoint}: {Libc.Describe(error)}");
         }
         catch
@@ -199,20 +215,21 @@ public sealed class FuseHost : IMountHost
     private static FuseHost? TryMountBlockDevice(int fd, string mountPoint, ulong flags, FuseMountOptions options)
     {
         string type = DirectMount.TypeName(isBlockDevice: true);
-        bool isDevice = options.Source.StartsWith("/dev/", StringComparison.Ordinal) && options is { Offset: 0, SizeLimit: 0 };
-        if (isDevice && DirectMount.TryMount(fd, options.Source, mountPoint, flags, DefaultMaxTransfer, isBlockDevice: true) == 0)
+        string source = options.OpenSource ?? options.Source, target = options.Target ?? mountPoint;
+        bool isDevice = options.OpenSource is null && options.Source.StartsWith("/dev/", StringComparison.Ordinal) && options is { Offset: 0, SizeLimit: 0 };
+        if (isDevice && DirectMount.TryMount(fd, source, target, flags, DefaultMaxTransfer, isBlockDevice: true, options) == 0)
         {
-            return new FuseHost(fd, mountPoint, options.Source, type, usesHelper: false);
+            return new FuseHost(fd, mountPoint, options.Source, type, usesHelper: false, options.Target);
         }
         // A device that the engine holds for itself alone is busy to the mount, a loop device over it is not.
         bool readOnly = (flags & MountFlags.ReadOnly) != 0;
-        using LoopAttachment? loop = LoopAttachment.TryAttach(options.Source, options.Offset, options.SizeLimit, readOnly, out string reason);
+        using LoopAttachment? loop = LoopAttachment.TryAttach(source, options.Offset, options.SizeLimit, readOnly, out string reason);
         if (loop is not null)
         {
-            int error = DirectMount.TryMount(fd, loop.Path, mountPoint, flags, DefaultMaxTransfer, isBlockDevice: true);
+            int error = DirectMount.TryMount(fd, loop.Path, target, flags, DefaultMaxTransfer, isBlockDevice: true, options);
             if (error == 0)
             {
-                return new FuseHost(fd, mountPoint, loop.Path, type, usesHelper: false) { _loopImage = Libc.RealPath(options.Source, out _) };
+                return new FuseHost(fd, mountPoint, loop.Path, type, usesHelper: false, options.Target) { _loopImage = Libc.RealPath(source, out _) };
             }
             reason = $"fuseblk on {loop.Path}: {Libc.Describe(error)}";
         }
@@ -246,12 +263,12 @@ public sealed class FuseHost : IMountHost
         _server.Start();
         if (session.SkipsOpen)
         {
-            OpenProbe.Run(session, MountPoint);
+            OpenProbe.Run(session, Target);
         }
         if (options.ReadAheadKiB > 0 && !_usesHelper)
         {
             bool isBlockDevice = FileSystemType == DirectMount.TypeName(isBlockDevice: true);
-            if (BackingDeviceInfo.TrySetReadAhead(MountPoint, isBlockDevice, options.ReadAheadKiB) is { } reason)
+            if (BackingDeviceInfo.TrySetReadAhead(Target, isBlockDevice, options.ReadAheadKiB) is { } reason)
             {
                 options.Log?.Invoke($"readahead not set: {reason}");
             }

@@ -7,6 +7,18 @@ public sealed record FuseMountOptions
     /// block device holds it.</summary>
     public required string Source { get; init; }
 
+    /// <summary>A path that leads to the open <see cref="Source"/> whatever has become of its name
+    /// (<c>/proc/self/fd/N</c>); null = <see cref="Source"/> itself.</summary>
+    public string? OpenSource { get; init; }
+
+    /// <summary>Names the mount point to the kernel in place of its path, which others may change
+    /// (<c>/proc/self/fd/N/name</c>); null = the path.</summary>
+    public string? Target { get; init; }
+
+    /// <summary>Root mounts for this user: without <see cref="AllowOther"/> nobody else gets in, root neither.
+    /// Null = for root itself.</summary>
+    public (uint Uid, uint Gid)? User { get; init; }
+
     /// <summary>Where the volume begins in <see cref="Source"/>, in bytes (the loop device gets the same).</summary>
     public long Offset { get; init; }
 
@@ -20,7 +32,7 @@ public sealed record FuseMountOptions
     /// <see cref="IsMountOption"/>.</summary>
     public IReadOnlyList<string> MountWords { get; init; } = [];
 
-    /// <summary>Other users may see the mount. Always on for root; otherwise /etc/fuse.conf has to allow it.</summary>
+    /// <summary>Other users may see the mount. Always on for root, unless it mounts for a <see cref="User"/>; otherwise /etc/fuse.conf has to allow it.</summary>
     public bool AllowOther { get; init; }
 
     /// <summary>Hold the image by an autoclear loop device and mount as <c>fuseblk</c> where that is possible

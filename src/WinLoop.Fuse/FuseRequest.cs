@@ -51,6 +51,8 @@ internal sealed unsafe class FuseRequest : Request, IDisposable
     /// <summary>What the handler answers: bytes of payload, −errno, or <see cref="NoReply"/>.</summary>
     public int Result { get; set; }
 
+    public override string Describe() => $"node {Header.NodeId} pid {Header.Pid} result {(Result == NoReply ? "none" : Result.ToString(System.Globalization.CultureInfo.InvariantCulture))}";
+
     public ref readonly InHeader Header => ref *(InHeader*)_request;
 
     public Caller Caller => new(Header.Uid, Header.Gid);

@@ -55,7 +55,7 @@ public static class Failures
     {
         (MountError error, string? hint) = e.Error switch
         {
-            BlockDeviceError.Busy => (MountError.Busy, "'winloop list' and 'losetup -a' show who uses it; -r mounts it read-only."),
+            BlockDeviceError.Busy => (MountError.Busy, "'winloop list' and 'losetup -a' show who uses it."),
             BlockDeviceError.ReadOnly => (MountError.Denied, "Use -r to mount it read-only."),
             BlockDeviceError.NotFound => (MountError.NotFound, "Check the path."),
             BlockDeviceError.Denied => (MountError.Denied, "Run it as a user who may, or as root."),

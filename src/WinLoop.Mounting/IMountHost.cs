@@ -29,6 +29,9 @@ public interface IMountHost : IDisposable
     /// <returns>False if it was changed and the mount is read-only now, or if it cannot be read yet.</returns>
     bool Resume();
 
+    /// <summary>Tells of every request at its end; null ends that.</summary>
+    RequestTrace? Trace { get; set; }
+
     /// <summary>Blocks until the mount is undone and the volume is disposed: everything is on the device then.</summary>
     /// <returns>False if the volume could not be closed cleanly (<see cref="Failure"/> tells why).</returns>
     bool WaitForUnmount();

@@ -10,6 +10,8 @@ public sealed record ImageContents
 {
     /// <summary>Absolute path, symlinks resolved.</summary>
     public required string Path { get; init; }
+    /// <summary>The container format, for example <c>VHDX</c>; null if its bytes are the disk's.</summary>
+    public string? Format { get; init; }
     /// <summary>Bytes of the image, or of the part that offset and size limit leave.</summary>
     public long Size { get; init; }
     /// <summary>Its partitions.</summary>
@@ -43,18 +45,23 @@ public static class ImageInspector
         try
         {
             string real = ImageOpener.Check(path, what);
-            using LoopDevice image = LoopDevice.Open(real, new LoopDeviceOptions
+            LoopDevice file = LoopDevice.Open(real, new LoopDeviceOptions
             {
                 Offset = options.Offset ?? 0,
                 SizeLimit = options.SizeLimit ?? 0,
                 IsReadOnly = true,
                 IsShared = true,
+                IsExact = true,
             });
+            IBlockDevice? disk = null;
+            using var closer = new Closer(() => (disk ?? file).Dispose());
+            IBlockDevice image = disk = DiskOpener.Open(file, options, System.IO.Path.GetDirectoryName(real), what, out string? format);
             PartitionTable table = PartitionTable.Read(image);
             var contents = new ImageContents
             {
                 Path = real,
                 Size = image.Length,
+                Format = format,
                 Table = table,
                 Warnings = table.Warnings,
                 MountedOn = [.. MountRegistry.ListAll().Where(m => m.Record.Image == real).Select(m => m.Record.Directory)],
@@ -80,6 +87,12 @@ public static class ImageInspector
         {
             throw Failures.Explain(e, what);
         }
+    }
+
+    // The disk owns the file once it is there.
+    private readonly struct Closer(Action close) : IDisposable
+    {
+        public void Dispose() => close();
     }
 
     private static bool IsWritable(string path) =>

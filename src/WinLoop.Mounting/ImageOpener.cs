@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using Microsoft.Win32.SafeHandles;
 using WinLoop.Ext4.Format;
 using WinLoop.Mounting.Linux;
 using WinLoop.Storage;
@@ -16,6 +17,20 @@ public sealed record OpenedImage(string Path, LoopDevice Image, IBlockDevice Vol
 {
     /// <summary>Bytes of the volume.</summary>
     public long Size => Volume.Length;
+
+    /// <summary>The container format of the image, for example <c>VHDX</c>; null if its bytes are the disk's.</summary>
+    public string? Format { get; init; }
+}
+
+/// <summary>An image that was opened with its user's rights, by himself or in his name.</summary>
+/// <param name="Handle">The open file (<see cref="LoopDevice.FromHandle"/>).</param>
+/// <param name="Path">Absolute, symlinks resolved.</param>
+/// <param name="IsReadOnly">It is not open for writing.</param>
+/// <param name="ReadOnlyReason">Why not, if that was not asked for.</param>
+public sealed record ImageHandle(SafeFileHandle Handle, string Path, bool IsReadOnly, string? ReadOnlyReason) : IDisposable
+{
+    /// <inheritdoc/>
+    public void Dispose() => Handle.Dispose();
 }
 
 /// <summary>From a path to the device of the volume in it.</summary>
@@ -31,19 +46,41 @@ public static class ImageOpener
     public static OpenedImage Open(string path, int? partition, MountOptions options, string what, ICollection<string> notes)
     {
         string real = Check(path, what);
-        LoopDevice image = OpenDevice(real, options, what, out string? reason);
+        LoopDevice image = OpenDevice(device => LoopDevice.Open(real, device), options, what, out string? reason);
+        return OpenVolume(real, image, System.IO.Path.GetDirectoryName(real), partition, options, what, notes, reason);
+    }
+
+    /// <summary>Locks an image that was opened with somebody's rights and finds the volume.</summary>
+    /// <param name="file">The open image.</param>
+    /// <param name="partition">The user's choice; null = the only one with ext.</param>
+    /// <param name="options">Of the mount.</param>
+    /// <param name="what">What fails if it fails.</param>
+    /// <param name="notes">Gets sentences for the user.</param>
+    /// <exception cref="MountException">Why not; the file is closed.</exception>
+    public static OpenedImage Open(ImageHandle file, int? partition, MountOptions options, string what, ICollection<string> notes)
+    {
+        MountOptions effective = options with { IsReadOnly = options.IsReadOnly || file.IsReadOnly };
+        LoopDevice image = OpenDevice(device => LoopDevice.FromHandle(file.Handle, file.Path, device), effective, what, out string? reason);
+        return OpenVolume(file.Path, image, null, partition, effective, what, notes, options.IsReadOnly ? null : file.ReadOnlyReason ?? reason);
+    }
+
+    private static OpenedImage OpenVolume(
+        string real, LoopDevice image, string? folder, int? partition, MountOptions options, string what, ICollection<string> notes, string? reason)
+    {
+        IBlockDevice disk = image;
         try
         {
-            LocatedVolume located = Locate(image, partition, options.Offset != null, what);
+            disk = DiskOpener.Open(image, options, folder, what, out string? format);
+            LocatedVolume located = Locate(disk, partition, options.Offset != null, what);
             foreach (string warning in located.Warnings)
             {
                 notes.Add(warning);
             }
-            return new OpenedImage(real, image, located.Device, located.Partition?.Number, (options.Offset ?? 0) + located.Offset, reason);
+            return new OpenedImage(real, image, located.Device, located.Partition?.Number, (options.Offset ?? 0) + located.Offset, reason) { Format = format };
         }
         catch
         {
-            image.Dispose();
+            disk.Dispose();
             throw;
         }
     }
@@ -54,7 +91,7 @@ public static class ImageOpener
     /// <param name="isVolume">The image is the volume: do not look for partitions.</param>
     /// <param name="what">What fails if it fails.</param>
     /// <exception cref="MountException">There is none, or the choice is not clear. The image stays open.</exception>
-    public static LocatedVolume Locate(LoopDevice image, int? partition, bool isVolume, string what)
+    public static LocatedVolume Locate(IBlockDevice image, int? partition, bool isVolume, string what)
     {
         LocatedVolume located;
         try
@@ -80,22 +117,23 @@ public static class ImageOpener
         return located;
     }
 
-    private static LoopDevice OpenDevice(string path, MountOptions options, string what, out string? reason)
+    private static LoopDevice OpenDevice(Func<LoopDeviceOptions, LoopDevice> open, MountOptions options, string what, out string? reason)
     {
         reason = null;
-        var device = new LoopDeviceOptions { Offset = options.Offset ?? 0, SizeLimit = options.SizeLimit ?? 0, IsReadOnly = options.IsReadOnly };
+        var device = new LoopDeviceOptions { Offset = options.Offset ?? 0, SizeLimit = options.SizeLimit ?? 0, IsReadOnly = options.IsReadOnly, IsExact = true };
         try
         {
-            return LoopDevice.Open(path, device);
+            return open(device);
         }
         catch (BlockDeviceException e) when (!options.IsReadOnly && e.Error is BlockDeviceError.ReadOnly or BlockDeviceError.Denied)
         {
             reason = e.Error == BlockDeviceError.ReadOnly ? "the image is on a read-only medium" : "no permission to write the image";
-            return LoopDevice.Open(path, device with { IsReadOnly = true });
+            return open(device with { IsReadOnly = true });
         }
-        catch (BlockDeviceException e) when (e.Error == BlockDeviceError.OutOfRange)
+        catch (BlockDeviceException e) when (e.Error == BlockDeviceError.Busy && OperatingSystem.IsWindows() && what.EndsWith("ext4.vhdx", StringComparison.OrdinalIgnoreCase))
         {
-            throw new MountException(MountError.Usage, what, e.Message, "Give a smaller offset.", e);
+            throw new MountException(MountError.Busy, what, "a distribution of WSL is running on it",
+                "End it with 'wsl --shutdown'; while WSL runs its files are at \\\\wsl.localhost.", e);
         }
     }
 

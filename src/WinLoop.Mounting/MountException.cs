@@ -38,6 +38,9 @@ public sealed class MountException(MountError error, string what, string why, st
     /// <summary>The kind.</summary>
     public MountError Error { get; } = error;
 
+    /// <summary>The reason alone.</summary>
+    public string Reason { get; } = why;
+
     /// <summary>What the user can do; null if there is nothing to say.</summary>
     public string? Hint { get; } = hint;
 }

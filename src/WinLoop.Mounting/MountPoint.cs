@@ -68,7 +68,7 @@ public sealed record MountPoint(string Path, bool IsOwned)
     {
         string parent = Parent();
         string name = System.IO.Path.GetFileNameWithoutExtension(image);
-        name = name.Length == 0 ? System.IO.Path.GetFileName(image) : name;
+        name = name is "" or "." or ".." ? System.IO.Path.GetFileName(image) : name;
         try
         {
             System.IO.Directory.CreateDirectory(parent);

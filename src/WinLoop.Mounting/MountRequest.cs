@@ -1,3 +1,4 @@
+using WinLoop.Mounting.Logging;
 using WinLoop.Mounting.Windows;
 
 namespace WinLoop.Mounting;
@@ -13,6 +14,8 @@ public sealed record MountRequest
     public int? Partition { get; init; }
     /// <summary>How.</summary>
     public MountOptions Options { get; init; } = new();
+    /// <summary>The mount's log.</summary>
+    public LogOptions Log { get; init; } = new();
     /// <summary>What only Windows has.</summary>
     public WindowsMountOptions Windows { get; init; } = new();
 }

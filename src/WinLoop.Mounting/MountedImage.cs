@@ -33,6 +33,29 @@ public sealed class MountedImage : IDisposable
     public static MountedImage Open(MountRequest request, string what, ICollection<string> notes) =>
         new(ImageOpener.Open(request.Image, request.Partition, request.Options, what, notes));
 
+    /// <summary>Takes an image that was opened with its user's rights; nothing is written yet.</summary>
+    /// <param name="file">The image; closed if this fails.</param>
+    /// <param name="request">What the user asked for.</param>
+    /// <param name="what">What fails if it fails.</param>
+    /// <param name="notes">Gets sentences for the user.</param>
+    /// <exception cref="MountException">Why it cannot be mounted.</exception>
+    public static MountedImage Open(ImageHandle file, MountRequest request, string what, ICollection<string> notes)
+    {
+        try
+        {
+            return new MountedImage(ImageOpener.Open(file, request.Partition, request.Options, what, notes));
+        }
+        catch (Exception e) when (e is not MountException)
+        {
+            throw Failures.Explain(e, what);
+        }
+        finally
+        {
+            // The device has a descriptor of its own, or has taken the handle.
+            file.Dispose();
+        }
+    }
+
     /// <summary>Mounts the volume: recovers the journal where that is needed.</summary>
     /// <param name="options">How.</param>
     /// <param name="directory">Absolute path of the mount point; null for a command that needs none.</param>

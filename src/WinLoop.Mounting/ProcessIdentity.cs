@@ -11,6 +11,9 @@ public readonly record struct ProcessIdentity(int Pid, long StartTime)
     /// <summary>The process that asks.</summary>
     public static ProcessIdentity Current => new(Environment.ProcessId, ReadStartTime(Environment.ProcessId) ?? 0);
 
+    /// <summary>A process that runs now; null if there is none of that number.</summary>
+    public static ProcessIdentity? Of(int pid) => ReadStartTime(pid) is { } start ? new ProcessIdentity(pid, start) : null;
+
     /// <summary>True while the process runs; one that has ended and was not waited for does not count.</summary>
     public bool IsAlive => ReadStartTime(Pid) == StartTime;
 

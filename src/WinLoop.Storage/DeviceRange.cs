@@ -3,10 +3,10 @@ using System.Diagnostics.CodeAnalysis;
 namespace WinLoop.Storage;
 
 /// <summary>The checks that every device makes before it touches a range.</summary>
-internal static class DeviceRange
+public static class DeviceRange
 {
     /// <summary>Throws unless the range lies inside the device.</summary>
-    internal static void Check(IBlockDevice device, long offset, long length)
+    public static void Check(IBlockDevice device, long offset, long length)
     {
         // Written so that no sum can overflow.
         if (offset < 0 || length < 0 || length > device.Length - offset)
@@ -16,7 +16,7 @@ internal static class DeviceRange
     }
 
     /// <summary>As <see cref="Check"/>, and throws if the device is read-only.</summary>
-    internal static void CheckWrite(IBlockDevice device, long offset, long length)
+    public static void CheckWrite(IBlockDevice device, long offset, long length)
     {
         if (device.IsReadOnly)
         {

@@ -70,6 +70,19 @@ public sealed class UnprivilegedTests : IDisposable
     }
 
     [Fact]
+    public void Roots_mount_is_not_a_users_to_undo()
+    {
+        string directory = _work.Mount(_work.MakeImage("root.ext4"));
+        AsUser("""
+            (W unmount d 2>&1 || true) | grep "cannot unmount d: it is another user's mount"
+            W unmount d && exit 1 || test $? = 7
+            W unmount --all
+            """);
+        Assert.True(Workspace.IsMounted(directory));
+        WinLoopProgram.Succeed("unmount", directory);
+    }
+
+    [Fact]
     public void What_a_user_may_not_do_ends_with_7()
     {
         AsUser("""

@@ -23,6 +23,9 @@ internal static class CommandTree
 
     private const string ProgramName = "winloop";
 
+    /// <summary>Arguments that name no command, for which all of them are built.</summary>
+    internal static readonly string[] Everything = [];
+
     /// <summary>The parser for these arguments.</summary>
     internal static Command Build(string[] args)
     {
@@ -42,7 +45,8 @@ internal static class CommandTree
             ("mount", MountCommand.Create), ("unmount", UnmountCommand.Create), ("list", ListCommand.Create),
             ("info", InfoCommand.Create), ("create", CreateCommand.Create), ("check", CheckCommand.Create),
             ("ls", LsCommand.Create), ("cat", CatCommand.Create), ("cp", CpCommand.Create), ("stat", StatCommand.Create),
-            ("doctor", DoctorCommand.Create), ("completion", CompletionCommand.Create),
+            ("service", ServiceCommands.Create), ("doctor", DoctorCommand.Create), ("completion", CompletionCommand.Create),
+            (CompleteCommand.Name, CompleteCommand.Create),
         ];
         bool isOne = args.Length > 0 && commands.Any(c => c.Name == args[0]);
         foreach ((string name, Func<Command> create) in commands)

@@ -4,7 +4,7 @@ using WinLoop.Mounting;
 
 namespace WinLoop.Cli.Commands;
 
-/// <summary><c>winloop completion bash|powershell</c>: a script by which the shell completes commands, options and mounts.</summary>
+/// <summary><c>winloop completion bash|powershell</c>: a script by which the shell asks <c>winloop complete</c> what a word can become.</summary>
 internal static class CompletionCommand
 {
     private const string Bash = "bash", PowerShell = "powershell";
@@ -12,68 +12,75 @@ internal static class CompletionCommand
     internal static Command Create()
     {
         var shell = new Argument<string>("SHELL") { Description = "bash or powershell." };
+        shell.CompletionSources.Add(Bash, PowerShell);
         var command = new Command("completion", "Prints a script by which a shell completes the commands.") { shell };
         command.Action = new CommandTree.CommandAction((parsed, _) =>
         {
-            string name = parsed.GetRequiredValue(shell);
-            if (name is not (Bash or PowerShell))
+            StandardStreams.Out.Write(parsed.GetRequiredValue(shell) switch
             {
-                throw new MountException(MountError.Usage, "completion", $"there is none for {name}", "Give bash or powershell.");
-            }
-            // Everything the parser knows, so that the script never lags behind.
-            Command root = CommandTree.Build([]);
-            string[] common = [.. root.Options.Where(o => o.Recursive).SelectMany(Names)];
-            (string Name, string[] Words)[] commands =
-                [.. root.Subcommands.Select(c => (c.Name, (string[])[.. c.Options.Where(o => !o.Hidden).SelectMany(Names), .. common]))];
-            StandardStreams.Out.Write(name == Bash ? ForBash(commands) : ForPowerShell(commands));
+                Bash => ForBash,
+                PowerShell => ForPowerShell,
+                string name => throw new MountException(MountError.Usage, "completion", $"there is none for {name}", "Give bash or powershell."),
+            });
             StandardStreams.Out.Flush();
             return 0;
         });
         return command;
     }
 
-    private static IEnumerable<string> Names(Option option) => option.Aliases.Prepend(option.Name).Where(n => n.StartsWith("--", StringComparison.Ordinal));
-
-    private static string ForBash((string Name, string[] Words)[] commands) => $$"""
+    // Bash tears words apart at ':' and '=': they are put together again, and of an answer only the last piece is given back.
+    private const string ForBash = """
         # Put this into ~/.bashrc:  source <(winloop completion bash)
         _winloop() {
-            local current="${COMP_WORDS[COMP_CWORD]}" command="${COMP_WORDS[1]}" words=""
+            local rest="${COMP_LINE:0:COMP_POINT}" piece gap i
+            local -a words=()
+            for ((i = 0; i <= COMP_CWORD; i++)); do
+                piece="${COMP_WORDS[i]}"
+                gap="${rest%%[^[:space:]]*}"
+                rest="${rest#"$gap"}"
+                if ((i == COMP_CWORD)); then piece="$rest"; fi
+                rest="${rest#"$piece"}"
+                if ((i == 0)) || [ -n "$gap" ]; then words+=("$piece"); else words[${#words[@]} - 1]+="$piece"; fi
+            done
+            for i in "${!words[@]}"; do
+                piece="${words[i]//[\"\']/}"
+                words[i]="${piece//\\/}"
+            done
+            local last=$((${#words[@]} - 1))
+            local current="${words[last]}"
+            local torn="${current%"${current##*[:=]}"}"
+            local -a found
             COMPREPLY=()
-            if [ "$COMP_CWORD" -eq 1 ]; then
-                COMPREPLY=($(compgen -W "{{string.Join(' ', commands.Select(c => c.Name))}} --help --version" -- "$current"))
+            mapfile -t found < <("${words[0]}" complete -- ":$current" "${words[@]:1:last - 1}" 2>/dev/null)
+            if ((${#found[@]} == 0)); then
+                mapfile -t found < <(compgen -f -- "$current")
+                compopt -o filenames 2>/dev/null
+                COMPREPLY=("${found[@]#"$torn"}")
                 return
             fi
-            case "$command" in
-        {{string.Join('\n', commands.Select(c => $"        {c.Name}) words=\"{string.Join(' ', c.Words)} --help\" ;;"))}}
-            esac
-            if [[ "$current" == -* ]]; then
-                COMPREPLY=($(compgen -W "$words" -- "$current"))
-            elif [ "$command" = unmount ] || [ "$command" = stat ]; then
-                local IFS=$'\n'
-                COMPREPLY=($(compgen -W "$(winloop list --json 2>/dev/null | sed -n 's/^ *"directory": "\(.*\)",$/\1/p')" -- "$current") $(compgen -f -- "$current"))
-            else
-                local IFS=$'\n'
-                COMPREPLY=($(compgen -f -- "$current"))
-            fi
+            for piece in "${found[@]}"; do
+                printf -v piece '%q' "${piece#"$torn"}"
+                COMPREPLY+=("$piece")
+            done
+            if ((${#found[@]} == 1)) && [[ "${found[0]}" == */ ]]; then compopt -o nospace 2>/dev/null; fi
         }
-        complete -o filenames -o bashdefault -F _winloop winloop
+        complete -F _winloop winloop
 
         """;
 
-    private static string ForPowerShell((string Name, string[] Words)[] commands) => $$"""
+    // Without an answer PowerShell completes files by itself.
+    private const string ForPowerShell = """
         # Put this into your $PROFILE:  winloop completion powershell | Out-String | Invoke-Expression
         Register-ArgumentCompleter -Native -CommandName winloop, winloop.exe -ScriptBlock {
             param($word, $tree, $position)
-            $options = @{
-        {{string.Join('\n', commands.Select(c => $"        '{c.Name}' = @({string.Join(", ", c.Words.Append("--help").Select(w => $"'{w}'"))})"))}}
-            }
-            $elements = @($tree.CommandElements | ForEach-Object { $_.ToString() })
-            $isCommand = $elements.Count -lt 2 -or ($elements.Count -eq 2 -and $word -ne '')
-            $candidates = if ($isCommand) { @($options.Keys) + '--help', '--version' }
-                elseif ($word -like '-*') { $options[$elements[1]] }
-                elseif ($elements[1] -in 'unmount', 'stat') { (winloop list --json | ConvertFrom-Json).mounts.directory }
-            $candidates | Where-Object { $_ -like "$word*" } | Sort-Object | ForEach-Object {
-                [System.Management.Automation.CompletionResult]::new($_, $_, 'ParameterValue', $_)
+            $program = $tree.CommandElements[0].ToString()
+            $words = @($tree.CommandElements | Select-Object -Skip 1 |
+                Where-Object { $_.Extent.EndOffset -lt $position -or ($word -eq '' -and $_.Extent.EndOffset -le $position) } |
+                ForEach-Object { if ($_ -is [System.Management.Automation.Language.StringConstantExpressionAst]) { $_.Value } else { $_.ToString() } })
+            $typed = $word.Trim('"', "'")
+            & $program complete -- ":$typed" @words 2>$null | ForEach-Object {
+                $text = if ($_ -match '[\s''"(){};,&|$`@#<>]') { "'" + ($_ -replace "'", "''") + "'" } else { $_ }
+                [System.Management.Automation.CompletionResult]::new($text, $_, 'ParameterValue', $_)
             }
         }
 

@@ -3,6 +3,7 @@ using System.Globalization;
 using WinLoop.Cli.Output;
 using WinLoop.Ext4.Create;
 using WinLoop.Mounting;
+using WinLoop.Mounting.Registry;
 using WinLoop.Mounting.Linux;
 
 namespace WinLoop.Cli.Commands;
@@ -34,6 +35,7 @@ internal sealed class CreateCommand
         {
             _image, _size, _label, _uuid, _blockSize, _inodeSize, _bytesPerInode, _reserved, _noJournal, _journalSize, _owner, _force,
         };
+        _blockSize.CompletionSources.Add("1024", "2048", "4096");
         command.Action = new CommandTree.CommandAction(Run);
         return command;
     }
@@ -43,7 +45,15 @@ internal sealed class CreateCommand
         string image = Path.GetFullPath(parsed.GetRequiredValue(_image));
         long size = ParseSize(_size.Name, parsed.GetRequiredValue(_size));
         CreateRequest request = new(image, size, parsed.GetValue(_force), Options(parsed, size));
-        CreatedImage made = ImageCreator.Create(request);
+        CreatedImage made;
+        try
+        {
+            made = ImageCreator.Create(request);
+        }
+        catch (MountException e)
+        {
+            throw BusyImage.NameHolder(e, image, $"cannot create {image}");
+        }
         var answer = new CreateAnswer(image, request.Size, made.BlockSize, made.Blocks, made.Inodes, made.InodeSize, made.JournalBytes, made.Label, made.Uuid);
         report.Answer(answer, () => AnswerJson.Readable.CreateAnswer, _ => { });
         report.Note(Printable.Text($"Made {Path.GetFileName(image)}: {ByteSize.Format(request.Size)}, {made.Blocks} blocks of {made.BlockSize} bytes, " +

@@ -1,3 +1,4 @@
+using WinLoop.Cli.Serving;
 using WinLoop.Mounting;
 using WinLoop.Mounting.Linux;
 using WinLoop.Mounting.Registry;
@@ -14,7 +15,7 @@ internal static class MountFinder
     internal static KnownMount Find(string target, string what)
     {
         string path = HostPath.Resolve(target);
-        IReadOnlyList<KnownMount> all = MountRegistry.ListAll();
+        IReadOnlyList<KnownMount> all = ServiceMounts.ListAll();
         // The latest mount on a directory is the one that is seen there.
         if (all.Where(m => m.Record.Directory == path).MaxBy(m => m.Record.Since) is { } onDirectory)
         {

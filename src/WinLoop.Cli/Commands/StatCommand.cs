@@ -5,6 +5,7 @@ using WinLoop.Mounting;
 using WinLoop.Mounting.Control;
 using WinLoop.Mounting.Registry;
 using WinLoop.Mounting.Statistics;
+using WinLoop.Service.Client;
 
 namespace WinLoop.Cli.Commands;
 
@@ -27,11 +28,17 @@ internal static class StatCommand
         {
             throw new MountException(MountError.Failed, what, "its serving process has died", $"Undo the mount with 'winloop unmount {target}'.");
         }
-        MountStatistics statistics = OperatingSystem.IsWindows()
+        MountStatistics statistics = mount.Record.ServiceId is { } id ? AskService(id, what) : OperatingSystem.IsWindows()
             ? ControlPipe.Ask(ControlPipe.NameOf(mount.Record.Id), ControlCommand.Statistics, what).Statistics ?? new MountStatistics()
             : StatisticsClient.Ask(mount.Registry.SocketPath(mount.Record.Id), target);
         report.Answer(statistics, () => AnswerJson.Readable.MountStatistics, writer => Write(statistics, writer));
         return 0;
+    }
+
+    private static MountStatistics AskService(string id, string what)
+    {
+        using ServiceClient client = ServiceClient.Connect(what);
+        return client.Statistics(id);
     }
 
     private static void Write(MountStatistics statistics, TextWriter writer)

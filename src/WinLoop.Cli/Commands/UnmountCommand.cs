@@ -1,9 +1,11 @@
 using System.CommandLine;
 using WinLoop.Cli.Output;
+using WinLoop.Cli.Serving;
 using WinLoop.Mounting;
 using WinLoop.Mounting.Control;
 using WinLoop.Mounting.Linux;
 using WinLoop.Mounting.Registry;
+using WinLoop.Service.Client;
 
 namespace WinLoop.Cli.Commands;
 
@@ -17,7 +19,8 @@ internal static class UnmountCommand
         var target = new Argument<string?>("DIR|IMAGE") { Description = "The mount point, or the image that is mounted.", Arity = ArgumentArity.ZeroOrOne };
         var all = new Option<bool>("--all", "-a") { Description = "All mounts of this user." };
         var force = new Option<bool>("--force", "-f") { Description = "Although files are open: what was written is kept, then they are cut off." };
-        var command = new Command("unmount", "Undoes a mount; returns when the image is closed and clean.") { target, all, force };
+        var ownOnly = new Option<bool>("--no-service") { Description = "With --all: leave the mounts of the service." };
+        var command = new Command("unmount", "Undoes a mount; returns when the image is closed and clean.") { target, all, force, ownOnly };
         command.Aliases.Add("umount");
         command.Action = new CommandTree.CommandAction((parsed, report) =>
         {
@@ -27,24 +30,43 @@ internal static class UnmountCommand
                 throw new MountException(MountError.Usage, "unmount", named is null ? "no mount was named" : "a mount and --all exclude each other",
                     "Name a mount point or an image, or give --all.");
             }
-            return named is null ? RunAll(parsed.GetValue(force), report) : Run(named, parsed.GetValue(force), report);
+            if (named is not null && parsed.GetValue(ownOnly))
+            {
+                throw new MountException(MountError.Usage, "unmount", "--no-service goes with --all only", "Leave it out.");
+            }
+            return named is null ? RunAll(parsed.GetValue(force), parsed.GetValue(ownOnly), report) : Run(named, parsed.GetValue(force), report);
         });
         return command;
     }
 
     private static int Run(string target, bool force, Report report)
     {
-        UnmountAnswer answer = Unmount(MountFinder.Find(target, "cannot unmount " + target), target, force, report);
+        UnmountAnswer answer = ForgetRemembered(target) ?? Unmount(MountFinder.Find(target, "cannot unmount " + target), target, force, report);
         report.Answer(answer, () => AnswerJson.Readable.UnmountAnswer, _ => { });
         return 0;
     }
 
+    // One that the service remembers and has not mounted is forgotten.
+    private static UnmountAnswer? ForgetRemembered(string target)
+    {
+        string path = HostPath.Resolve(target);
+        if (ServiceMounts.List().FirstOrDefault(m => !ServiceMounts.IsMounted(m) && (m.Image == path || m.Id == target)) is not { } remembered)
+        {
+            return null;
+        }
+        using ServiceClient client = ServiceClient.Connect("cannot forget " + target);
+        client.Unmount(remembered.Id, force: false);
+        return new UnmountAnswer(remembered.Directory, remembered.Image);
+    }
+
     // One that fails does not keep the others.
-    private static int RunAll(bool force, Report report)
+    private static int RunAll(bool force, bool ownOnly, Report report)
     {
         var done = new List<UnmountAnswer>();
         var failed = new List<MountException>();
-        foreach (KnownMount mount in MountRegistry.ListAll().Where(m => CurrentUser.IsRoot || m.Record.Owner == CurrentUser.Uid))
+        // Of the service's mounts the user is told his own, an administrator all.
+        IReadOnlyList<KnownMount> mounts = ownOnly ? MountRegistry.ListAll() : ServiceMounts.ListAll();
+        foreach (KnownMount mount in mounts.Where(m => CurrentUser.IsRoot || m.Record.ServiceId != null || m.Record.Owner == CurrentUser.Uid))
         {
             try
             {
@@ -73,6 +95,17 @@ internal static class UnmountCommand
     {
         MountRecord record = mount.Record;
         string what = $"cannot unmount {target}";
+        if (record.ServiceId is { } id)
+        {
+            using ServiceClient client = ServiceClient.Connect(what);
+            client.Unmount(id, force);
+            report.Note($"Unmounted {Printable.Text(record.Image)}.");
+            return new UnmountAnswer(record.Directory, record.Image);
+        }
+        if (OperatingSystem.IsLinux() && !CurrentUser.IsRoot && record.Owner != CurrentUser.Uid)
+        {
+            throw new MountException(MountError.Denied, what, "it is another user's mount", "Run it as that user, or as root.");
+        }
         if (mount.State == MountState.Mounted)
         {
             Detach(record, force, what);

@@ -1,4 +1,5 @@
 using System.CommandLine;
+using WinLoop.Mounting.Settings;
 using WinLoop.Mounting.Windows;
 
 namespace WinLoop.Cli.Commands;
@@ -27,27 +28,35 @@ internal sealed class WindowsMountArguments
     };
     private readonly Option<bool> _hideDotFiles = new("--hide-dot-files") { Description = "Files whose names begin with a dot are hidden." };
 
+    private readonly Option<string?> _label = new("--label") { Description = "What Windows shows as the label; the volume's own stays.", HelpName = "TEXT" };
+
     internal void AddTo(Command command)
     {
-        foreach (Option option in new Option[] { _caseSensitive, _acl, _uid, _gid, _umask, _fileSystemName, _cache, _hideDotFiles })
+        _acl.CompletionSources.Add("owner", "posix", "everyone");
+        _cache.CompletionSources.Add("safe", "fast");
+        foreach (Option option in new Option[] { _caseSensitive, _acl, _uid, _gid, _umask, _fileSystemName, _cache, _hideDotFiles, _label })
         {
             command.Options.Add(option);
         }
     }
 
-    /// <summary>The options as they were given, for the process in the background.</summary>
-    internal IEnumerable<string> Repeat(ParseResult parsed)
+    /// <summary>What holds, as options, for the process in the background.</summary>
+    internal IEnumerable<string> Repeat(ParseResult parsed, UserSettings settings)
     {
-        foreach (Option<bool> option in new[] { _caseSensitive, _hideDotFiles })
+        foreach ((Option<bool> option, bool? setting) in new[] { (_caseSensitive, settings.CaseSensitive), (_hideDotFiles, settings.HideDotFiles) })
         {
-            if (parsed.GetValue(option))
+            if (Value(parsed, option, setting))
             {
                 yield return option.Name;
             }
         }
-        foreach (Option<string?> option in new[] { _acl, _uid, _gid, _umask, _fileSystemName, _cache })
+        foreach ((Option<string?> option, string? setting) in new[]
         {
-            if (parsed.GetValue(option) is { } value)
+            (_acl, settings.Acl), (_uid, settings.Uid), (_gid, settings.Gid), (_umask, settings.Umask),
+            (_fileSystemName, settings.FileSystemName), (_cache, settings.Cache), (_label, null),
+        })
+        {
+            if ((parsed.GetValue(option) ?? setting) is { } value)
             {
                 yield return option.Name;
                 yield return value;
@@ -55,8 +64,14 @@ internal sealed class WindowsMountArguments
         }
     }
 
-    /// <summary>What was given; the defaults where these options do not exist.</summary>
-    internal WindowsMountOptions Parse(ParseResult parsed) => !OperatingSystem.IsWindows() ? new WindowsMountOptions()
-        : WindowsMountOptions.Parse(parsed.GetValue(_caseSensitive), parsed.GetValue(_acl), parsed.GetValue(_uid), parsed.GetValue(_gid),
-            parsed.GetValue(_umask), parsed.GetValue(_fileSystemName), parsed.GetValue(_cache), parsed.GetValue(_hideDotFiles));
+    /// <summary>What was given, then what is set; the defaults where these options do not exist.</summary>
+    internal WindowsMountOptions Parse(ParseResult parsed, UserSettings settings) => !OperatingSystem.IsWindows() ? new WindowsMountOptions()
+        : WindowsMountOptions.Parse(Value(parsed, _caseSensitive, settings.CaseSensitive), parsed.GetValue(_acl) ?? settings.Acl,
+            parsed.GetValue(_uid) ?? settings.Uid, parsed.GetValue(_gid) ?? settings.Gid, parsed.GetValue(_umask) ?? settings.Umask,
+            parsed.GetValue(_fileSystemName) ?? settings.FileSystemName, parsed.GetValue(_cache) ?? settings.Cache,
+            Value(parsed, _hideDotFiles, settings.HideDotFiles), parsed.GetValue(_label));
+
+    // "--case-sensitive=false" overrides a setting.
+    private static bool Value(ParseResult parsed, Option<bool> option, bool? setting) =>
+        parsed.GetResult(option) is { Implicit: false } ? parsed.GetValue(option) : setting ?? false;
 }

@@ -2,9 +2,11 @@ using System.CommandLine;
 using System.Runtime.Versioning;
 using WinLoop.Cli.Commands;
 using WinLoop.Cli.Output;
+using WinLoop.Cli.Serving;
 using WinLoop.Mounting;
 using WinLoop.Mounting.Linux;
 using WinLoop.Mounting.Registry;
+using WinLoop.Service.Client;
 
 namespace WinLoop.Cli.Explorer;
 
@@ -16,6 +18,7 @@ namespace WinLoop.Cli.Explorer;
 /// <code>
 /// winloopw [--read-only] IMAGE
 /// winloopw --unmount DRIVE|IMAGE
+/// winloopw --resume
 /// </code>
 /// The exit code is that of the command behind it.
 /// </remarks>
@@ -43,6 +46,8 @@ internal static class ExplorerProgram
                     case "--read-only" or "-r":
                         isReadOnly = true;
                         break;
+                    case "--resume":
+                        return Resume();
                     case "--unmount":
                         isUnmount = true;
                         break;
@@ -72,13 +77,13 @@ internal static class ExplorerProgram
     {
         string path = HostPath.Resolve(image);
         // A second double-click means the drive that is there.
-        if (MountRegistry.ListAll().FirstOrDefault(m => m.Record.Image == path && m.State != MountState.Dead) is { } mounted)
+        if (ServiceMounts.ListAll().FirstOrDefault(m => m.Record.Image == path && m.State != MountState.Dead) is { } mounted)
         {
             ShellCalls.OpenWindow(mounted.Record.Directory + '\\');
             return 0;
         }
         using var answer = new StringWriter();
-        int code = Command(answer, isReadOnly ? ["mount", "--read-only", "--", image] : ["mount", "--", image]);
+        int code = Command(answer, isReadOnly ? ["mount", "--open=false", "--read-only", "--", image] : ["mount", "--open=false", "--", image]);
         if (code == 0)
         {
             string drive = answer.ToString().Trim() + '\\';
@@ -86,6 +91,33 @@ internal static class ExplorerProgram
             ShellCalls.OpenWindow(drive);
         }
         return code;
+    }
+
+    // At the logon: what the service remembers and may open with this user's rights only. Without a service, or with nothing
+    // that waits, nothing is to be seen of it; a failure is a dialog, as the user expects the drive.
+    private static int Resume()
+    {
+        using var answer = new StringWriter();
+        try
+        {
+            using (ServiceClient? client = ServiceClient.TryConnect())
+            {
+                if (client?.Ping().Waiting is not { Count: > 0 })
+                {
+                    return 0;
+                }
+            }
+            int code = Command(answer, ["service", "resume"]);
+            foreach (string drive in answer.ToString().Split('\n', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries))
+            {
+                ShellCalls.NotifyDrive(drive + '\\', isAdded: true);
+            }
+            return code;
+        }
+        catch (MountException e) when (e.Error == MountError.HostMissing)
+        {
+            return 0;
+        }
     }
 
     private static int Unmount(string target)

@@ -31,7 +31,15 @@ internal sealed record ListAnswer(IReadOnlyList<ListedMount> Mounts);
 /// <summary>One mount of <c>list</c>; sizes in bytes.</summary>
 internal sealed record ListedMount(
     string Directory, string Image, int? Partition, long Offset, long Size, long? Free, string Label, string Uuid, bool ReadOnly,
-    string? ReadOnlyReason, string State, string FileSystem, string Device, uint Owner, int Pid, DateTimeOffset Since);
+    string? ReadOnlyReason, string State, string FileSystem, string Device, uint Owner, int Pid, DateTimeOffset Since,
+    bool Service, bool Kept, string? Reason, string? OwnerSid);
+
+/// <summary>The answer of <c>service status</c>. <paramref name="State"/> is running, stopped or not-installed.</summary>
+internal sealed record ServiceStatusAnswer(string State, int? Pid, string? Version, int? Protocol, int? Mounts, DateTimeOffset? Since,
+    IReadOnlyList<string> Waiting);
+
+/// <summary>The answer of <c>service resume</c>.</summary>
+internal sealed record ResumeAnswer(IReadOnlyList<MountAnswer> Mounts, IReadOnlyList<ErrorDetail> Failed);
 
 /// <summary>The answer of <c>create</c>; sizes in bytes.</summary>
 internal sealed record CreateAnswer(
@@ -60,6 +68,8 @@ internal sealed record DoctorItem(string Name, string State, string Finding, str
 [JsonSerializable(typeof(UnmountAllAnswer))]
 [JsonSerializable(typeof(ListAnswer))]
 [JsonSerializable(typeof(CreateAnswer))]
+[JsonSerializable(typeof(ServiceStatusAnswer))]
+[JsonSerializable(typeof(ResumeAnswer))]
 [JsonSerializable(typeof(InfoAnswer))]
 [JsonSerializable(typeof(CheckAnswer))]
 [JsonSerializable(typeof(DoctorAnswer))]

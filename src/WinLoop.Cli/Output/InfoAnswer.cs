@@ -9,6 +9,8 @@ internal sealed record InfoAnswer
 {
     public required string Image { get; init; }
     public long Size { get; init; }
+    /// <summary>The container format, for example <c>VHDX</c>; null if there is none.</summary>
+    public string? Format { get; init; }
     /// <summary><c>gpt</c>, <c>mbr</c> or null.</summary>
     public string? PartitionTable { get; init; }
     public IReadOnlyList<PartitionAnswer> Partitions { get; init; } = [];
@@ -24,6 +26,7 @@ internal sealed record InfoAnswer
     {
         Image = contents.Path,
         Size = contents.Size,
+        Format = contents.Format,
         PartitionTable = contents.Table.Scheme switch
         {
             PartitionScheme.Gpt => "gpt",

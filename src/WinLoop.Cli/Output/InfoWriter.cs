@@ -8,7 +8,7 @@ internal static class InfoWriter
 {
     internal static void Write(InfoAnswer answer, TextWriter writer)
     {
-        Line(writer, "image", $"{answer.Image} ({Size(answer.Size)})");
+        Line(writer, "image", $"{answer.Image} ({(answer.Format is { } format ? format + ", a disk of " : "")}{Size(answer.Size)})");
         if (answer.PartitionTable != null)
         {
             WriteTable(answer, writer);

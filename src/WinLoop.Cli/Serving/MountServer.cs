@@ -5,6 +5,7 @@ using WinLoop.Mounting.Control;
 using WinLoop.Mounting.Linux;
 using WinLoop.Mounting.Registry;
 using WinLoop.Mounting.Statistics;
+using WinLoop.Service.Frontends;
 
 namespace WinLoop.Cli.Serving;
 
@@ -21,13 +22,15 @@ internal sealed class MountServer : IDisposable
     private readonly StopSignals _signals;
     private readonly SleepSignals _sleep;
     private readonly MountRecord _record;
+    private readonly MountLog _log;
     // Answers the other commands: the statistics socket, or the control pipe.
     private readonly IDisposable? _answers;
 
     private MountServer(
-        MountRegistry registry, MountPoint mountPoint, MountedImage image, IMountHost host, StopSignals signals, MountRecord record, List<string> notes)
+        MountRegistry registry, MountPoint mountPoint, MountedImage image, IMountHost host, StopSignals signals, MountRecord record, MountLog log,
+        List<string> notes)
     {
-        (_registry, _mountPoint, _image, _host, _signals, _record) = (registry, mountPoint, image, host, signals, record);
+        (_registry, _mountPoint, _image, _host, _signals, _record, _log) = (registry, mountPoint, image, host, signals, record, log);
         _registry.Write(record);
         Mounted = new MountAnswer(record.Directory, record.Image, record.Partition, record.Offset, record.Size, record.Label,
             record.Uuid, record.ReadOnly, record.ReadOnlyReason, record.FileSystem, record.Device, record.Pid);
@@ -42,6 +45,9 @@ internal sealed class MountServer : IDisposable
             notes.Add($"'winloop stat' will not work for this mount: {e.Message}");
         }
         _sleep = new SleepSignals(Suspend, Resume, notes);
+        log.Mounted(image, record.Directory);
+        _host.Trace = log.Trace("host");
+        _image.Image.Image.Queue.Trace = log.Trace("device");
         _signals.Attach(Stop);
     }
 
@@ -52,8 +58,9 @@ internal sealed class MountServer : IDisposable
     /// <param name="request">What the user asked for.</param>
     /// <param name="id">The mount's name in the registry.</param>
     /// <param name="notes">Gets sentences for the user.</param>
+    /// <param name="showTraces">Traces go to stderr if there is no log file.</param>
     /// <exception cref="MountException">Nothing is mounted, and the image is as it was.</exception>
-    internal static MountServer Start(MountRequest request, string id, List<string> notes)
+    internal static MountServer Start(MountRequest request, string id, List<string> notes, bool showTraces = false)
     {
         string what = $"cannot mount {request.Image}";
         var signals = new StopSignals();
@@ -61,18 +68,23 @@ internal sealed class MountServer : IDisposable
         MountedImage? image = null;
         IMountHost? host = null;
         Frontend frontend = Frontend.Current;
-        var log = new HostLog(notes);
+        MountLog? mountLog = null;
+        HostLog log;
         try
         {
+            MountLog.RequireElsewhere(request.Log, HostPath.Resolve(request.Image), null, what);
+            mountLog = MountLog.Open(request.Log, showTraces);
+            log = new HostLog(notes, mountLog);
             frontend.Require(what);
             image = MountedImage.Open(request, what, notes);
             mountPoint = frontend.Prepare(request.Directory, image.Image.Path);
+            MountLog.RequireElsewhere(request.Log, image.Image.Path, mountPoint.Path, what);
             MountRegistry registry = MountRegistry.Open();
             image.MountVolume(request.Options, mountPoint.Path, notes);
             host = frontend.Mount(request, image, mountPoint, log.Take);
             image.ReleaseToHost();
             log.EndNotes();
-            return new MountServer(registry, mountPoint, image, host, signals, Describe(id, image, mountPoint, host), notes);
+            return new MountServer(registry, mountPoint, image, host, signals, Describe(id, image, mountPoint, host), mountLog, notes);
         }
         catch (Exception e)
         {
@@ -80,7 +92,10 @@ internal sealed class MountServer : IDisposable
             image?.Dispose();
             mountPoint?.Release();
             signals.Dispose();
-            throw BusyImage.NameHolder(frontend.Explain(e, what), request.Image, what);
+            MountException failure = BusyImage.NameHolder(frontend.Explain(e, what), request.Image, what);
+            mountLog?.Failed(failure);
+            mountLog?.Dispose();
+            throw failure;
         }
     }
 
@@ -91,9 +106,11 @@ internal sealed class MountServer : IDisposable
         bool clean = _host.WaitForUnmount();
         string? stopped = !_record.ReadOnly && _image.Volume.IsReadOnly ? _image.Volume.ReadOnlyReason : null;
         _answers?.Dispose();
+        Frontend.Current.CleanUp(_host, isOfService: false);
         _mountPoint.Release();
         if (clean && stopped == null)
         {
+            _log.Unmounted(_record.Directory, _record.Image);
             _registry.Remove(_record.Id);
             return;
         }
@@ -101,6 +118,7 @@ internal sealed class MountServer : IDisposable
         MountException failure = _host.Failure is { } error
             ? Failures.Explain(error, what)
             : new MountException(MountError.Failed, what, stopped ?? "unknown error", "The next mount recovers it from its journal.");
+        _log.Failed(failure);
         _registry.Write(_record with { Failure = failure.Message });
         throw failure;
     }
@@ -158,6 +176,7 @@ internal sealed class MountServer : IDisposable
         _answers?.Dispose();
         _signals.Dispose();
         _host.Dispose();
+        _log.Dispose();
     }
 
     private static MountRecord Describe(string id, MountedImage image, MountPoint mountPoint, IMountHost host)
@@ -225,12 +244,13 @@ internal sealed class MountServer : IDisposable
     }
 
     // What the host says while it mounts is for the user who waits; later there is only stderr, or the log.
-    private sealed class HostLog(List<string> notes)
+    private sealed class HostLog(List<string> notes, MountLog log)
     {
         private bool _isMounted;
 
         internal void Take(string message)
         {
+            log.Host(message);
             lock (notes)
             {
                 if (!_isMounted)

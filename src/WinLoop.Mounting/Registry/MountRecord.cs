@@ -42,6 +42,14 @@ public sealed record MountRecord
     /// <summary>Why the image could not be closed cleanly; set by a serving process that is about to end.</summary>
     public string? Failure { get; init; }
 
+    /// <summary>The id by which the service knows it; null for a mount with a process of its own. Never in a file.</summary>
+    [System.Text.Json.Serialization.JsonIgnore]
+    public string? ServiceId { get; init; }
+
+    /// <summary>The owner's SID on Windows, where the service says it. Never in a file.</summary>
+    [System.Text.Json.Serialization.JsonIgnore]
+    public string? OwnerSid { get; init; }
+
     /// <summary>The serving process.</summary>
     [System.Text.Json.Serialization.JsonIgnore]
     public ProcessIdentity Process => new(Pid, StartTime);

@@ -29,11 +29,14 @@ public sealed class MountRegistry
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            throw new MountException(MountError.Failed, $"cannot make {folder}", e.Message,
+            throw new MountException(e is UnauthorizedAccessException ? MountError.Denied : MountError.Failed, $"cannot make {folder}", e.Message.TrimEnd('.'),
                 "Set XDG_RUNTIME_DIR to a folder that you can write to.", e);
         }
         return new MountRegistry(folder);
     }
+
+    /// <summary>A registry for mounts that are in none: those of the service, which keeps its own table.</summary>
+    public static MountRegistry OfService { get; } = new("");
 
     /// <summary>Every mount this user can see: his own and root's.</summary>
     public static IReadOnlyList<KnownMount> ListAll()

@@ -24,7 +24,7 @@ public static class DriveMountPoint
         }
         string prefix = text.StartsWith(GlobalPrefix, StringComparison.Ordinal) ? GlobalPrefix : "";
         string rest = text[prefix.Length..];
-        if (IsLetter(rest))
+        if (IsOneLetter(rest))
         {
             string drive = char.ToUpperInvariant(rest[0]) + ":";
             return folderExists(drive + @"\") ? throw Taken(drive) : prefix + drive;
@@ -50,6 +50,9 @@ public static class DriveMountPoint
     private static MountException Taken(string drive) => new(MountError.Busy, $"cannot mount on {drive}", "the letter is taken",
         "Give another letter, or * for one that is free.");
 
-    private static bool IsLetter(string text) =>
+    /// <summary>True for <c>X</c>, <c>X:</c>, <c>X:\</c>, <c>*</c>: a letter, and no folder.</summary>
+    public static bool IsLetter(string text) => text is AnyLetter or "*:" || IsOneLetter(text);
+
+    private static bool IsOneLetter(string text) =>
         (text is [_] or [_, ':'] or [_, ':', '\\' or '/']) && char.IsAsciiLetter(text[0]);
 }

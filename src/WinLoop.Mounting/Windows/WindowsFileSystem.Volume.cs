@@ -9,15 +9,17 @@ public sealed partial class WindowsFileSystem
 {
     private const int SectorSize = 512;
 
+    private volatile bool _wasLabelChanged;
+
     /// <summary>Size, free space, label.</summary>
     public NtStatus GetVolumeInfo(out WindowsVolumeInfo info)
     {
         VolumeStatistics statistics = _volume.GetStatistics();
         ulong blockSize = (ulong)statistics.BlockSize;
         ulong free = _writer.Uid == 0 ? statistics.FreeBlocks : statistics.AvailableBlocks;
-        string label = _volume.Label;
+        string label = _wasLabelChanged ? _volume.Label : _options.Label ?? _volume.Label;
         info = new WindowsVolumeInfo(statistics.Blocks * blockSize, Math.Min(free, statistics.Blocks) * blockSize,
-            label.Length > 32 ? label[..32] : label);
+            label.Length > WindowsOptions.MaxLabel ? label[..WindowsOptions.MaxLabel] : label);
         return NtStatus.Success;
     }
 
@@ -32,6 +34,7 @@ public sealed partial class WindowsFileSystem
         try
         {
             _volume.SetLabel(label);
+            _wasLabelChanged = true;
         }
         catch (Ext4Exception e) when (e.Errno == Errno.EINVAL)
         {

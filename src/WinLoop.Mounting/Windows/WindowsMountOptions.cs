@@ -18,7 +18,8 @@ public sealed record WindowsMountOptions
     /// <summary>Reads the words of the command line; null = not given.</summary>
     /// <exception cref="MountException">Names the option and what it takes.</exception>
     public static WindowsMountOptions Parse(
-        bool caseSensitive, string? acl, string? uid, string? gid, string? umask, string? fileSystemName, string? cache, bool hideDotFiles) => new()
+        bool caseSensitive, string? acl, string? uid, string? gid, string? umask, string? fileSystemName, string? cache, bool hideDotFiles,
+        string? label = null) => new()
     {
         Meaning = new WindowsOptions
         {
@@ -34,6 +35,8 @@ public sealed record WindowsMountOptions
             Gid = Id("--gid", gid),
             Umask = umask == null ? new WindowsOptions().Umask : Octal("--umask", umask),
             HideDotFiles = hideDotFiles,
+            Label = label is null or { Length: <= WindowsOptions.MaxLabel } && label?.Any(char.IsControl) != true ? label
+                : throw Wrong("--label", label!, $"at most {WindowsOptions.MaxLabel} characters"),
         },
         FileSystemName = fileSystemName switch
         {

@@ -14,6 +14,11 @@ public enum AclMode
 /// <summary>What ext4 means on Windows, for one mount.</summary>
 public sealed record WindowsOptions
 {
+    /// <summary>The longest label that Windows shows, in UTF-16 units.</summary>
+    public const int MaxLabel = 32;
+
+    /// <summary>What Windows shows as the volume's label, until somebody changes it; null = the label on the volume.</summary>
+    public string? Label { get; init; }
     /// <summary>Names that differ in case only are different.</summary>
     public bool CaseSensitive { get; init; }
     /// <summary>Whose the files are.</summary>

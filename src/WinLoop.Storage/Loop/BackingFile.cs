@@ -12,6 +12,9 @@ internal abstract class BackingFile : IDisposable
 
     internal abstract ImageIdentity Identity { get; }
 
+    /// <summary>A path of this process that leads to the open file itself; null if the system has no such thing.</summary>
+    internal virtual string? DescriptorPath => null;
+
     /// <summary>Reads are done by bypassing the page cache.</summary>
     internal abstract bool IsDirectIo { get; }
 
@@ -20,6 +23,9 @@ internal abstract class BackingFile : IDisposable
 
     /// <summary>The size now, in bytes; asks the system.</summary>
     internal abstract long GetLength();
+
+    /// <summary>Moves the end of the file.</summary>
+    internal abstract void SetLength(long length);
 
     /// <summary>Whether no name leads to the file any more: it vanishes when it is closed.</summary>
     internal abstract bool IsUnlinked();

@@ -22,4 +22,7 @@ internal sealed unsafe class LoopCommand : Request
     internal long Offset;
 
     internal long Length;
+
+    /// <inheritdoc/>
+    public override string Describe() => $"offset {Offset} length {Length}";
 }

@@ -2,6 +2,7 @@ using System.Diagnostics;
 using System.Diagnostics.CodeAnalysis;
 using System.Runtime.CompilerServices;
 using System.Runtime.ExceptionServices;
+using Microsoft.Win32.SafeHandles;
 using WinLoop.Storage.Linux;
 using WinLoop.Storage.Windows;
 
@@ -34,7 +35,7 @@ public enum BackingFileState
 /// A writable device is locked against every other user, a read-only one against writers. A failed flush
 /// stays failed: the system has dropped what it could not write, and a second flush that succeeds would lie.
 /// </remarks>
-public sealed unsafe class LoopDevice : IBlockDevice, IQueueOperations
+public sealed unsafe class LoopDevice : IGrowableDevice, IQueueOperations
 {
     /// <summary>The kernel's unit for the size of a block device.</summary>
     private const int SizeUnit = 512;
@@ -47,8 +48,11 @@ public sealed unsafe class LoopDevice : IBlockDevice, IQueueOperations
     private static readonly string[] OperationNames = ["read", "write", "flush", "discard", "write-zeroes"];
 
     private readonly BackingFile _file;
-    private readonly long _offset;
-    private readonly long _fileLength;
+    private readonly LoopDeviceOptions _options;
+    private bool _isExact;
+    private long _offset;
+    private long _fileLength;
+    private long _length;
     private BlockDeviceException? _failure;
     private volatile BackingFileState _state;
 
@@ -56,29 +60,22 @@ public sealed unsafe class LoopDevice : IBlockDevice, IQueueOperations
     internal LoopDevice(BackingFile file, LoopDeviceOptions options)
     {
         _file = file;
-        _offset = options.Offset;
+        _options = options;
         IsReadOnly = options.IsReadOnly;
         SectorSize = options.SectorSize == 0 ? file.SectorSize : options.SectorSize;
-        _fileLength = file.GetLength();
-        if (_offset > _fileLength)
+        _fileLength = _length = file.GetLength();
+        _isExact = options.IsExact;
+        if (!_isExact)
         {
-            throw new BlockDeviceException(BlockDeviceError.OutOfRange,
-                $"offset {_offset} is past the end of {file.Path} ({_fileLength} bytes)");
+            SetWindow();
         }
 
-        long length = _fileLength - _offset;
-        if (options.SizeLimit > 0)
-        {
-            length = Math.Min(length, options.SizeLimit);
-        }
-
-        Length = length / SizeUnit * SizeUnit;
         _state = file.IsUnlinked() ? BackingFileState.Unlinked : BackingFileState.Unchanged;
         Queue = new RequestQueue(this, new RequestQueueOptions { Name = "loop", OperationNames = OperationNames });
     }
 
     /// <inheritdoc/>
-    public long Length { get; }
+    public long Length => Volatile.Read(ref _length);
 
     /// <inheritdoc/>
     public bool IsReadOnly { get; }
@@ -88,6 +85,9 @@ public sealed unsafe class LoopDevice : IBlockDevice, IQueueOperations
 
     /// <summary>The image, as it was given.</summary>
     public string Path => _file.Path;
+
+    /// <summary>A path that leads to the open file itself, whatever has become of its name; Linux, and null elsewhere.</summary>
+    public string? DescriptorPath => _file.DescriptorPath;
 
     /// <summary>Which file it is, whatever its path.</summary>
     public ImageIdentity Identity => _file.Identity;
@@ -109,6 +109,40 @@ public sealed unsafe class LoopDevice : IBlockDevice, IQueueOperations
     {
         ArgumentException.ThrowIfNullOrEmpty(path);
         options ??= new LoopDeviceOptions();
+        Check(options);
+        return Over(OperatingSystem.IsWindows() ? WindowsBackingFile.Open(path, options) : LinuxBackingFile.Open(path, options), options);
+    }
+
+    /// <summary>Takes over an image that somebody opened with rights of his own, and locks it.</summary>
+    /// <param name="file">The open image. On Windows opened for overlapped I/O, and what it is shared for is its lock; the
+    /// device takes the handle out of this object. On Linux a descriptor, which the device opens anew. The caller disposes
+    /// this object in every case.</param>
+    /// <param name="path">What it is called in messages.</param>
+    /// <param name="options">As for opening a path.</param>
+    /// <exception cref="BlockDeviceException">As for opening a path; ReadOnly: it is not open for writing.</exception>
+    public static LoopDevice FromHandle(SafeFileHandle file, string path, LoopDeviceOptions? options = null)
+    {
+        ArgumentException.ThrowIfNullOrEmpty(path);
+        options ??= new LoopDeviceOptions();
+        Check(options);
+        return Over(OperatingSystem.IsWindows() ? WindowsBackingFile.TakeOver(file, path) : LinuxBackingFile.TakeOver(file, path, options), options);
+    }
+
+    private static LoopDevice Over(BackingFile file, LoopDeviceOptions options)
+    {
+        try
+        {
+            return new LoopDevice(file, options);
+        }
+        catch
+        {
+            file.Dispose();
+            throw;
+        }
+    }
+
+    private static void Check(LoopDeviceOptions options)
+    {
         ArgumentOutOfRangeException.ThrowIfNegative(options.Offset, nameof(options));
         ArgumentOutOfRangeException.ThrowIfNegative(options.SizeLimit, nameof(options));
         if (options.IsShared && !options.IsReadOnly)
@@ -119,19 +153,6 @@ public sealed unsafe class LoopDevice : IBlockDevice, IQueueOperations
         if (options.SectorSize is not (0 or 512 or 1024 or 2048 or 4096))
         {
             throw new ArgumentOutOfRangeException(nameof(options), options.SectorSize, "The sector size must be 512, 1024, 2048 or 4096.");
-        }
-
-        BackingFile file = OperatingSystem.IsWindows()
-            ? WindowsBackingFile.Open(path, options)
-            : LinuxBackingFile.Open(path, options);
-        try
-        {
-            return new LoopDevice(file, options);
-        }
-        catch
-        {
-            file.Dispose();
-            throw;
         }
     }
 
@@ -202,6 +223,66 @@ public sealed unsafe class LoopDevice : IBlockDevice, IQueueOperations
         {
             Issue(LoopOperation.WriteZeroes, null, offset, length);
         }
+    }
+
+    /// <inheritdoc/>
+    /// <remarks>Only of a file that was opened with <see cref="LoopDeviceOptions.IsExact"/> and not sealed.</remarks>
+    public void SetLength(long length)
+    {
+        ArgumentOutOfRangeException.ThrowIfNegative(length);
+        DeviceRange.CheckWrite(this, 0, 0);
+        if (!_isExact)
+        {
+            throw new BlockDeviceException(BlockDeviceError.OutOfRange, $"the size of {Path} is fixed");
+        }
+
+        if (Volatile.Read(ref _failure) is { } failure)
+        {
+            throw new BlockDeviceException(failure.Error, failure.Message, failure);
+        }
+
+        if (length < _length)
+        {
+            Volatile.Write(ref _length, length); // first nobody may look there, then it goes
+            _fileLength = length;
+            _file.SetLength(length);
+        }
+        else
+        {
+            _file.SetLength(length);
+            _fileLength = length;
+            Volatile.Write(ref _length, length);
+        }
+    }
+
+    /// <summary>Of a file that was opened with <see cref="LoopDeviceOptions.IsExact"/> and holds no container: its bytes are the disk.
+    /// From now on offset and size limit hold, in whole sectors, and the end stays. Before any other thread uses it.</summary>
+    /// <exception cref="BlockDeviceException">OutOfRange: the offset is past the end.</exception>
+    public void Seal()
+    {
+        if (_isExact)
+        {
+            SetWindow();
+            _isExact = false;
+        }
+    }
+
+    private void SetWindow()
+    {
+        if (_options.Offset > _fileLength)
+        {
+            throw new BlockDeviceException(BlockDeviceError.OutOfRange,
+                $"offset {_options.Offset} is past the end of {Path} ({_fileLength} bytes)");
+        }
+
+        long length = _fileLength - _options.Offset;
+        if (_options.SizeLimit > 0)
+        {
+            length = Math.Min(length, _options.SizeLimit);
+        }
+
+        _offset = _options.Offset;
+        _length = length / SizeUnit * SizeUnit;
     }
 
     /// <summary>For an image that is a block device: gives up the exclusive claim, right before the kernel

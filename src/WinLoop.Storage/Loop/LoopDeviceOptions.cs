@@ -19,6 +19,11 @@ public sealed record LoopDeviceOptions
     /// <summary>Go around the host's page cache (<c>--direct-io</c>) where the backing file system can.</summary>
     public bool DirectIo { get; init; }
 
+    /// <summary>The device is all of the file, to the byte, and its end can be moved: the file holds, or may hold, a container
+    /// format; offset and size limit wait for <see cref="LoopDevice.Seal"/>. Otherwise whole sectors of 512 bytes, as the
+    /// kernel counts them.</summary>
+    public bool IsExact { get; init; }
+
     /// <summary>A loop device, for example <c>/dev/loop3</c>, that may back onto the same file: the one the
     /// caller attached itself. Linux only.</summary>
     public string? HolderLoopDevice { get; init; }

@@ -45,12 +45,20 @@ public abstract class Request
     /// <summary>When the handler was done with it, in <see cref="System.Diagnostics.Stopwatch"/> ticks.</summary>
     public long EndTimestamp { get; internal set; }
 
+    /// <summary>What the request is about, for a trace; null if there is nothing to say.</summary>
+    public virtual string? Describe() => null;
+
     /// <summary>Called on the submitter's thread before the request is left to the workers: the last moment to copy
     /// what is only valid during the submitter's call.</summary>
     protected internal virtual void OnDeferring()
     {
     }
 }
+
+/// <summary>Takes every request of a queue at its end, before it is answered, on the thread that carried it out.</summary>
+/// <param name="operation">The operation's name.</param>
+/// <param name="request">The request; only during the call.</param>
+public delegate void RequestTrace(string operation, Request request);
 
 /// <summary>What a handler says about a request (blk-mq's <c>blk_status_t</c>, as far as a queue cares).</summary>
 public enum QueueStatus : byte

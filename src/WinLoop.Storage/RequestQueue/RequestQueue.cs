@@ -50,6 +50,9 @@ public sealed partial class RequestQueue : IDisposable
         _counters = new QueueCounters(_options.Depth, _names.Length);
     }
 
+    /// <summary>Takes every request at its end; null, and free, unless something is looked into. What it throws is dropped.</summary>
+    public RequestTrace? Trace { get; set; }
+
     /// <summary>How many requests may be in flight at once.</summary>
     public int Depth => _tags.Depth;
 
@@ -169,6 +172,11 @@ public sealed partial class RequestQueue : IDisposable
         request.Status = status;
         _counters.Add(tag, request.Operation, status != QueueStatus.Ok, request.Bytes, now - request.StartTimestamp);
         request.Tag = -1;
+        if (Trace is { } trace)
+        {
+            TraceRequest(trace, request);
+        }
+
         try
         {
             _operations.CompleteRequest(request);
@@ -177,6 +185,18 @@ public sealed partial class RequestQueue : IDisposable
         {
             // The tag is held until here so that Drain also waits for the answer to be given.
             PutTag(tag);
+        }
+    }
+
+    private void TraceRequest(RequestTrace trace, Request request)
+    {
+        try
+        {
+            trace(_names[request.Operation], request);
+        }
+        catch (Exception)
+        {
+            // A trace that fails must not fail the request.
         }
     }
 

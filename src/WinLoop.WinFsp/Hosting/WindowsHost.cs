@@ -62,6 +62,13 @@ public abstract class WindowsHost : IMountHost
     /// <summary>Why the volume could not be closed cleanly; null if it was, or is not closed yet.</summary>
     public Exception? Failure { get; private set; }
 
+    /// <inheritdoc/>
+    public RequestTrace? Trace
+    {
+        get => Session.Queue.Trace;
+        set => Session.Queue.Trace = value;
+    }
+
     /// <summary>The figures of the mount's request queue, one operation per callback.</summary>
     public QueueStatistics GetStatistics() => Session.Queue.GetStatistics();
 
@@ -118,6 +125,15 @@ public abstract class WindowsHost : IMountHost
         else
         {
             _closed.Wait();
+        }
+    }
+
+    /// <summary>Makes Windows hand over what it has cached of files that are open.</summary>
+    public void FlushSystem()
+    {
+        if (!Session.FileSystem.Facts.IsReadOnly)
+        {
+            Attempt("flushing", () => _flusher?.FlushVolume(MountPoint));
         }
     }
 

@@ -85,6 +85,15 @@ internal sealed unsafe class WindowsRequest : Request
 
     public Span<byte> Room => new(Buffer, Length);
 
+    /// <inheritdoc/>
+    public override string Describe()
+    {
+        Span<char> name = stackalloc char[512];
+        string path = Path != null ? PathSpan.ToString() : File is { } file && file.CopyName(name) is >= 0 and var length ? name[..length].ToString() : "";
+        string place = (WindowsOperation)Operation is WindowsOperation.Read or WindowsOperation.Write ? $" offset {Offset} length {Length}" : "";
+        return $"{path}{place} status 0x{(uint)Result:X8}";
+    }
+
     /// <summary>Prepares for a callback; what it does not set is as if it were not there.</summary>
     public void Reset(WindowsSession session, WindowsOperation operation)
     {

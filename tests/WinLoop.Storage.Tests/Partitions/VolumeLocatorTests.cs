@@ -1,3 +1,5 @@
+using WinLoop.TestKit;
+
 namespace WinLoop.Storage.Tests;
 
 public sealed class VolumeLocatorTests

@@ -119,7 +119,11 @@ static void start_once(void)
         return;
     fprintf(out, "%u\n", (unsigned)ntohs(address.sin_port));
     fclose(out);
+#if defined(_WIN32)
+    MoveFileExA(temporary, file, MOVEFILE_REPLACE_EXISTING);
+#else
     rename(temporary, file);
+#endif
 }
 
 void server_start(void)

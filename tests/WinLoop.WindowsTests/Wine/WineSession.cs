@@ -44,6 +44,14 @@ public sealed class WineSession : IDisposable
         Assert.True(result.ExitCode == 0, result.All);
     }
 
+    /// <summary>What services mount tells its port in a file: they get the environment of the machine.</summary>
+    internal void TellPortOfServices(string portFile)
+    {
+        Shell.Result result = RunWine("reg", ["add", @"HKLM\SYSTEM\CurrentControlSet\Control\Session Manager\Environment", "/v", "WINLOOP_STANDIN_PORT_FILE",
+            "/d", Windows(portFile), "/f"]);
+        Assert.True(result.ExitCode == 0, result.All);
+    }
+
     /// <summary>A path as programs under Wine see it.</summary>
     internal static string Windows(string path) => "Z:" + path.Replace('/', '\\');
 
@@ -63,6 +71,14 @@ public sealed class WineSession : IDisposable
         ProcessStartInfo start = Prepare(s_program.Value, arguments);
         start.Environment["WINLOOP_STANDIN_PORT_FILE"] = Windows(portFile);
         return Process.Start(start)!;
+    }
+
+    /// <summary>Keeps the session of Wine running between programs, which ends it, services and all, when none is left.</summary>
+    internal Process Hold()
+    {
+        // The session that made the prefix may be just ending; what is told to its service manager is lost with it.
+        Shell.Run("env", [$"WINEPREFIX={_prefix}", WineServer, "-k"]);
+        return Process.Start(Prepare("cmd", []))!;
     }
 
     /// <inheritdoc/>

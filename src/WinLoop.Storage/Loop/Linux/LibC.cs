@@ -6,7 +6,9 @@ namespace WinLoop.Storage.Linux;
 internal static unsafe partial class LibC
 {
     internal const int O_RDONLY = 0;
+    internal const int O_WRONLY = 1;
     internal const int O_RDWR = 2;
+    internal const int O_ACCMODE = 3;
     internal const int O_EXCL = 0x80;
     internal const int O_NONBLOCK = 0x800;
     internal const int O_CLOEXEC = 0x80000;
@@ -15,6 +17,8 @@ internal static unsafe partial class LibC
     /// <summary>One of the few flags whose value differs between processors.</summary>
     internal static readonly int O_DIRECT =
         RuntimeInformation.ProcessArchitecture is Architecture.Arm64 or Architecture.Arm ? 0x10000 : 0x4000;
+
+    internal const int F_GETFL = 3;
 
     internal const int LOCK_SH = 1;
     internal const int LOCK_EX = 2;
@@ -72,6 +76,9 @@ internal static unsafe partial class LibC
     internal static partial int close(int fd);
 
     [LibraryImport("libc", SetLastError = true)]
+    internal static partial int fcntl(int fd, int command, nint argument);
+
+    [LibraryImport("libc", SetLastError = true)]
     internal static partial nint pread(int fd, byte* buffer, nint count, long offset);
 
     [LibraryImport("libc", SetLastError = true)]
@@ -79,6 +86,9 @@ internal static unsafe partial class LibC
 
     [LibraryImport("libc", SetLastError = true)]
     internal static partial int fdatasync(int fd);
+
+    [LibraryImport("libc", SetLastError = true)]
+    internal static partial int ftruncate(int fd, long length);
 
     [LibraryImport("libc", SetLastError = true)]
     internal static partial int fallocate(int fd, int mode, long offset, long length);

@@ -53,10 +53,36 @@ internal sealed unsafe class LinuxBackingFile : BackingFile
     /// <inheritdoc/>
     internal override int SectorSize { get; }
 
+    internal override string? DescriptorPath => $"/proc/self/fd/{_fd}";
+
     /// <summary>Opens and locks a file or block device.</summary>
-    internal static LinuxBackingFile Open(string path, LoopDeviceOptions options)
+    internal static LinuxBackingFile Open(string path, LoopDeviceOptions options) => Open(path, path, options);
+
+    /// <summary>
+    /// Opens anew what a descriptor leads to, for no more than the descriptor is open for. Whoever has passed it shares
+    /// its file offset, flags and lock with us; O_APPEND alone, set later, would send every write to the end of the file.
+    /// </summary>
+    internal static LinuxBackingFile TakeOver(SafeHandle descriptor, string path, LoopDeviceOptions options)
     {
-        LibC.StatX status = StatusOf(path);
+        int fd = (int)descriptor.DangerousGetHandle();
+        int flags = LibC.fcntl(fd, LibC.F_GETFL, 0);
+        if (flags < 0 || (flags & LibC.O_PATH) != 0 || (flags & LibC.O_ACCMODE) == LibC.O_WRONLY)
+        {
+            throw new BlockDeviceException(BlockDeviceError.Denied, $"{path} was not opened for reading");
+        }
+
+        if (!options.IsReadOnly && (flags & LibC.O_ACCMODE) != LibC.O_RDWR)
+        {
+            throw new BlockDeviceException(BlockDeviceError.Denied, $"{path} was not opened for writing");
+        }
+
+        return Open($"/proc/self/fd/{fd}", path, options);
+    }
+
+    /// <summary>Opens what <paramref name="location"/> leads to; <paramref name="path"/> is what it is called.</summary>
+    private static LinuxBackingFile Open(string location, string path, LoopDeviceOptions options)
+    {
+        LibC.StatX status = StatusOf(location);
         if (!status.IsRegularFile && !status.IsBlockDevice)
         {
             throw new BlockDeviceException(BlockDeviceError.NotFound,
@@ -68,10 +94,10 @@ internal sealed unsafe class LinuxBackingFile : BackingFile
         if (status.IsBlockDevice && !options.IsShared)
         {
             // The claim is a descriptor of its own, so that it can be given up without closing the device.
-            claim = Claim(path, access, options);
+            claim = Claim(location, access, options);
         }
 
-        SafeFd handle = SafeFd.TryOpen(path, access, out int errno) ?? throw Failed(claim, errno, path, options);
+        SafeFd handle = SafeFd.TryOpen(location, access, out int errno) ?? throw Failed(claim, errno, path, options);
         try
         {
             errno = LibC.FileStatus(handle.Fd, out status);
@@ -119,6 +145,24 @@ internal sealed unsafe class LinuxBackingFile : BackingFile
 
         int errno = LibC.FileStatus(_fd, out LibC.StatX status);
         return errno == 0 ? status.Size : throw LinuxErrors.Transfer(errno, "asking the size", Path);
+    }
+
+    /// <inheritdoc/>
+    internal override void SetLength(long length)
+    {
+        if (_isBlockDevice)
+        {
+            throw new BlockDeviceException(BlockDeviceError.OutOfRange, $"the size of {Path} is fixed: it is a block device");
+        }
+
+        while (LibC.ftruncate(_fd, length) != 0)
+        {
+            int errno = Marshal.GetLastPInvokeError();
+            if (errno != LibC.EINTR)
+            {
+                throw LinuxErrors.Transfer(errno, $"setting the size to {length} bytes", Path);
+            }
+        }
     }
 
     /// <inheritdoc/>

@@ -66,6 +66,23 @@ internal sealed unsafe class WindowsBackingFile : BackingFile
         }
     }
 
+    /// <summary>Takes over a handle that was opened for overlapped I/O.</summary>
+    internal static WindowsBackingFile TakeOver(SafeHandle handle, string path)
+    {
+        nint value = handle.DangerousGetHandle();
+        handle.SetHandleAsInvalid();
+        var file = new SafeWin32Handle(value);
+        try
+        {
+            return new WindowsBackingFile(path, file);
+        }
+        catch
+        {
+            file.Dispose();
+            throw;
+        }
+    }
+
     /// <summary>The identity of what a path leads to.</summary>
     internal static ImageIdentity IdentityOf(string path)
     {
@@ -86,6 +103,20 @@ internal sealed unsafe class WindowsBackingFile : BackingFile
         }
 
         return StandardInformation().EndOfFile;
+    }
+
+    /// <inheritdoc/>
+    internal override void SetLength(long length)
+    {
+        if (_isDrive)
+        {
+            throw new BlockDeviceException(BlockDeviceError.OutOfRange, $"the size of {Path} is fixed: it is a drive");
+        }
+
+        if (Kernel32.SetFileInformationByHandle(_handle, Kernel32.FileEndOfFileInfo, &length, sizeof(long)) == 0)
+        {
+            throw WindowsErrors.Transfer(Marshal.GetLastPInvokeError(), $"setting the size to {length} bytes", Path);
+        }
     }
 
     /// <inheritdoc/>

@@ -1,6 +1,6 @@
 using WinLoop.Mounting;
 
-namespace WinLoop.Cli.Serving;
+namespace WinLoop.Service.Frontends;
 
 /// <summary>What mounts depend on that is each system's own: FUSE on Linux, WinFsp on Windows.</summary>
 internal abstract class Frontend
@@ -18,7 +18,26 @@ internal abstract class Frontend
     internal abstract MountPoint Prepare(string? directory, string image);
 
     /// <summary>Mounts; when it returns the volume can be used, and the host owns it.</summary>
-    internal abstract IMountHost Mount(MountRequest request, MountedImage image, MountPoint mountPoint, Action<string> log);
+    /// <param name="request">What was asked for.</param>
+    /// <param name="image">The mounted volume.</param>
+    /// <param name="mountPoint">Where.</param>
+    /// <param name="log">Takes notes.</param>
+    /// <param name="user">For whom a service mounts; null = for this process's user.</param>
+    /// <param name="kernelTarget">The mount point as the kernel is told of it, where that differs.</param>
+    internal abstract IMountHost Mount(MountRequest request, MountedImage image, MountPoint mountPoint, Action<string> log,
+        ServiceUser? user = null, string? kernelTarget = null);
+
+    /// <summary>What programs have written so far reaches the volume, as far as the system holds it back.</summary>
+    internal virtual void FlushSystem(IMountHost host)
+    {
+    }
+
+    /// <summary>What the mount left with the system beside itself is taken away; called when it has ended.</summary>
+    /// <param name="host">The mount.</param>
+    /// <param name="isOfService">A service has made it.</param>
+    internal virtual void CleanUp(IMountHost host, bool isOfService)
+    {
+    }
 
     /// <summary>Undoes the mount unless files are open.</summary>
     /// <returns>False if files are open.</returns>

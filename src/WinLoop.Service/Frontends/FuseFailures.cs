@@ -2,7 +2,7 @@ using WinLoop.Fuse;
 using WinLoop.Mounting;
 using WinLoop.Mounting.Linux;
 
-namespace WinLoop.Cli.Serving;
+namespace WinLoop.Service.Frontends;
 
 /// <summary>Explains what the FUSE host throws; everything else is left to <see cref="Failures"/>.</summary>
 internal static class FuseFailures

@@ -4,7 +4,7 @@ using WinLoop.Mounting.Windows;
 using WinLoop.WinFsp.Binding;
 using WinLoop.WinFsp.Hosting;
 
-namespace WinLoop.Cli.Serving;
+namespace WinLoop.Service.Frontends;
 
 /// <summary>Mounts through WinFsp.</summary>
 [SupportedOSPlatform("windows")]
@@ -25,19 +25,26 @@ internal sealed class WinFspFrontend : Frontend
     internal override MountPoint Prepare(string? directory, string image) =>
         new(DriveMountPoint.Parse(directory, Path.Exists), IsOwned: false);
 
-    internal override IMountHost Mount(MountRequest request, MountedImage image, MountPoint mountPoint, Action<string> log)
+    internal override IMountHost Mount(MountRequest request, MountedImage image, MountPoint mountPoint, Action<string> log,
+        ServiceUser? user = null, string? kernelTarget = null)
     {
         WindowsMountOptions options = request.Windows;
-        (byte[] user, byte[] group) = CurrentToken.Read();
-        return WinFspHost.Mount(image.Volume, new WinFspMountOptions
+        (byte[] owner, byte[] group) = user is { Sid: { } sid } ? (sid, user.GroupSid ?? sid) : CurrentToken.Read();
+        IMountHost host = WinFspHost.Mount(image.Volume, new WinFspMountOptions
         {
             MountPoint = mountPoint.Path,
             FileSystemName = options.FileSystemName,
             FastCache = options.FastCache,
-            Windows = options.Meaning with { OwnerSid = user, GroupSid = group },
+            Windows = options.Meaning with { OwnerSid = owner, GroupSid = group },
             Log = log,
         });
+        DriveIcon.Show(host.MountPoint, isForAll: user is not null);
+        return host;
     }
+
+    internal override void CleanUp(IMountHost host, bool isOfService) => DriveIcon.Hide(host.MountPoint, isForAll: isOfService);
+
+    internal override void FlushSystem(IMountHost host) => ((WindowsHost)host).FlushSystem();
 
     internal override bool TryUnmount(IMountHost host)
     {

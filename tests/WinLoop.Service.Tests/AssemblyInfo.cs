@@ -1,0 +1,2 @@
+[assembly: System.Runtime.CompilerServices.DisableRuntimeMarshalling]
+[assembly: CollectionBehavior(DisableTestParallelization = true)]
