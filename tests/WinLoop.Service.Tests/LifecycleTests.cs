@@ -144,6 +144,33 @@ public sealed class LifecycleTests : IDisposable
     }
 
     [Fact]
+    public void A_sleep_leaves_images_clean_and_those_changed_meanwhile_alone()
+    {
+        string image = _service.MakeImage(Alice), directory = _service.MakeDirectory(Alice);
+        string other = _service.MakeImage(Bob), place = _service.MakeDirectory(Bob);
+        _service.Succeed(Alice, "mount", image, directory, "--service");
+        _service.Succeed(Bob, "mount", other, place, "--service");
+        _service.RunAs(Alice, "sh", "-c", $"echo ours > {directory}/ours");
+        _service.RunAs(Bob, "sh", "-c", $"echo ours > {place}/ours");
+        // A close that the kernel tells of late changes the volume once more.
+        WaitUntil(() =>
+        {
+            Shell.Script($"kill -USR1 {_service.Pid}; sleep 0.3");
+            return !Shell.Run("dumpe2fs", ["-h", image]).Output.Contains("needs_recovery", StringComparison.Ordinal);
+        }, "the clean image");
+        WaitUntil(() => _service.Log.Contains("everything was written out", StringComparison.Ordinal), "the suspend");
+        // Changed on another machine, where the image is not mounted.
+        Shell.Script($"cp {image} {image}.copy; e2fsck -fy {image}.copy; dd if={image}.copy of={image} conv=notrunc bs=1M status=none; rm {image}.copy; kill -USR2 {_service.Pid}");
+        WaitUntil(() => _service.Log.Contains("is read-only now: the volume was changed by somebody else", StringComparison.Ordinal), "the warning");
+        Assert.NotEqual(0, _service.RunAs(Alice, "touch", $"{directory}/more").ExitCode);
+        Assert.Equal(0, _service.RunAs(Bob, "touch", $"{place}/more").ExitCode);
+        _service.Succeed(Bob, "unmount", place);
+        Assert.NotEqual(0, _service.Run(Alice, "unmount", directory).ExitCode);
+        AssertClean(image);
+        AssertClean(other);
+    }
+
+    [Fact]
     public void The_end_of_one_mount_leaves_the_others()
     {
         string image = _service.MakeImage(Alice), directory = _service.MakeDirectory(Alice);

@@ -12,6 +12,7 @@ namespace WinLoop.Cli.Serving;
 internal static class ServiceRunner
 {
     private static readonly TimeSpan StopLimit = TimeSpan.FromSeconds(90);
+    private static readonly TimeSpan SuspendLimit = TimeSpan.FromSeconds(10);
 
     internal static int Run(ServicePaths paths, Report report)
     {
@@ -24,6 +25,9 @@ internal static class ServiceRunner
         using var signals = new StopSignals();
         var log = new ServiceLog(new LineLogger(LogLevel.Information, (_, line) => StandardStreams.Error.WriteLine(Printable.Text(line))));
         using RunningService service = RunningService.Start(paths, new ServiceLimits(), log);
+        var notes = new List<string>();
+        using var sleep = new SleepSignals(() => service.Suspend(SuspendLimit), () => service.Resume(SuspendLimit), notes);
+        notes.ForEach(log.Warning);
         signals.Attach(_ => service.RequestStop());
         service.WaitForStop();
         return service.Stop() ? 0 : (int)MountError.Failed;
