@@ -48,6 +48,12 @@ public interface IBlockDevice : IDisposable
     void Forget(long offset, long length)
     {
     }
+
+    /// <summary>Says that somebody else has written to what is below: a device with structures of its own writes nothing
+    /// more, not even when it is closed.</summary>
+    void Abandon()
+    {
+    }
 }
 
 /// <summary>What a write carries; the crash test drops writes by tag.</summary>

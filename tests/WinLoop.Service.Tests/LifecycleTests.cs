@@ -171,6 +171,23 @@ public sealed class LifecycleTests : IDisposable
     }
 
     [Fact]
+    public void A_user_has_32_mounts_and_others_have_theirs()
+    {
+        const int limit = 32;
+        for (int i = 0; i < limit; i++)
+        {
+            _service.Succeed(Alice, "mount", _service.MakeImage(Alice, $"{i}.ext4"), _service.MakeDirectory(Alice, $"d{i}"), "--service");
+        }
+        Shell.Result refused = _service.Run(Alice, "mount", _service.MakeImage(Alice, "more.ext4"), _service.MakeDirectory(Alice, "more"), "--service");
+        Assert.Equal((int)MountError.Busy, refused.ExitCode);
+        Assert.Contains("there are 32 mounts of this user", refused.Error, StringComparison.Ordinal);
+        string image = _service.MakeImage(Bob);
+        _service.Succeed(Bob, "mount", image, _service.MakeDirectory(Bob), "--service");
+        _service.Succeed(Alice, "unmount", Path.Combine(_service.HomeOf(Alice), "0.ext4"));
+        _service.Succeed(Alice, "mount", Path.Combine(_service.HomeOf(Alice), "more.ext4"), _service.MakeDirectory(Alice, "more"), "--service");
+    }
+
+    [Fact]
     public void The_end_of_one_mount_leaves_the_others()
     {
         string image = _service.MakeImage(Alice), directory = _service.MakeDirectory(Alice);

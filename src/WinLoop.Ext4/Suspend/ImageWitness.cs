@@ -120,6 +120,9 @@ internal sealed class ImageWitness : IBlockDevice
     public void Forget(long offset, long length) => _inner.Forget(offset, length);
 
     /// <inheritdoc/>
+    public void Abandon() => _inner.Abandon();
+
+    /// <inheritdoc/>
     public void Dispose() => _inner.Dispose();
 
     private void BeforeAccess(BlockDeviceError error)
@@ -146,6 +149,10 @@ internal sealed class ImageWitness : IBlockDevice
             }
             change = FindChange();
             _change = change;
+            if (change is not null)
+            {
+                _inner.Abandon();
+            }
             Volatile.Write(ref _isInDoubt, false);
         }
         if (change is not null)

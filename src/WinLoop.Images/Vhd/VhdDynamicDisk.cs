@@ -15,6 +15,7 @@ internal sealed partial class VhdDynamicDisk : IBlockDevice
     private readonly int _blockShift;
     private readonly int _bitmapSize;
     private bool _isDisposed;
+    private volatile bool _isAbandoned;
 
     private VhdDynamicDisk(IGrowableDevice file, VhdTable table, int blockSize, long length, byte[] footer, bool hasEndFooter, long end, bool isReadOnly)
     {
@@ -96,6 +97,9 @@ internal sealed partial class VhdDynamicDisk : IBlockDevice
     }
 
     /// <inheritdoc/>
+    public void Abandon() => _isAbandoned = true;
+
+    /// <inheritdoc/>
     public void Forget(long offset, long length)
     {
         DeviceRange.Check(this, offset, length);
@@ -123,7 +127,7 @@ internal sealed partial class VhdDynamicDisk : IBlockDevice
         _isDisposed = true;
         try
         {
-            if (_hasChanged)
+            if (_hasChanged && !_isAbandoned)
             {
                 Flush();
             }

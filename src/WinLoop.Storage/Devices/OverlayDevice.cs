@@ -116,6 +116,9 @@ public sealed class OverlayDevice : IBlockDevice
     public void Forget(long offset, long length) => _base.Forget(offset, length);
 
     /// <inheritdoc/>
+    public void Abandon() => _base.Abandon();
+
+    /// <inheritdoc/>
     public void WriteZeroes(long offset, long length, WriteTag tag = WriteTag.Data)
     {
         DeviceRange.CheckWrite(this, offset, length);

@@ -81,6 +81,9 @@ public sealed class SliceDevice : IBlockDevice
     }
 
     /// <inheritdoc/>
+    public void Abandon() => _parent.Abandon();
+
+    /// <inheritdoc/>
     public void Dispose()
     {
         if (_ownsParent)

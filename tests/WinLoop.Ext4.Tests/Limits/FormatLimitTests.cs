@@ -202,5 +202,32 @@ public sealed class FormatLimitTests
         }
     }
 
+    [Fact]
+    public void A_block_of_attributes_is_shared_by_1024_inodes()
+    {
+        using TestImage image = TestImage.Make(32, "-b 1024 -I 128 -N 5000");
+        using (Ext4Volume volume = image.Mount())
+        {
+            Inode root = volume.GetInode(Ext4Volume.RootInode);
+            Inode directory = volume.CreateDirectory(root, "d"u8, 0x1ED, Caller.Root);
+            for (int i = 0; i < 3000; i++)
+            {
+                volume.Release(volume.Create(directory, Encoding.ASCII.GetBytes($"{i}"), File, 0, Caller.Root));
+            }
+            ulong free = volume.GetStatistics().FreeBlocks;
+            var value = new byte[700];
+            for (int i = 0; i < 3000; i++)
+            {
+                Inode file = volume.Lookup(directory, Encoding.ASCII.GetBytes($"{i}"))!;
+                volume.SetExtendedAttribute(file, "user.same"u8, value, AttributeSetMode.Create);
+                volume.Release(file);
+            }
+            Assert.Equal(3ul, free - volume.GetStatistics().FreeBlocks);
+            volume.Release(directory);
+            volume.Release(root);
+        }
+        image.AssertClean();
+    }
+
     private static void Refused(Errno errno, Action action) => Assert.Equal(errno, Assert.Throws<Ext4Exception>(action).Errno);
 }
