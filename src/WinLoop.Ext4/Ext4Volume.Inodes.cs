@@ -276,7 +276,7 @@ public sealed partial class Ext4Volume
             }
             if (!Journal.IsActive)
             {
-                FlushOrAbort(); // content may have been overwritten in place
+                FlushContent();
                 return;
             }
             Journal.Commit(Journal.RunningTid);

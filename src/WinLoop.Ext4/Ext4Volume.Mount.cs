@@ -3,6 +3,7 @@ using WinLoop.Ext4.Extents;
 using WinLoop.Ext4.Format;
 using WinLoop.Ext4.Journal;
 using WinLoop.Ext4.Journal.Recovery;
+using WinLoop.Ext4.Suspend;
 using WinLoop.Storage;
 
 namespace WinLoop.Ext4;
@@ -20,7 +21,8 @@ public sealed partial class Ext4Volume
     /// <exception cref="Ext4CorruptException">Not ext4, or damaged.</exception>
     public static Ext4Volume Mount(IBlockDevice device, Ext4MountOptions options)
     {
-        IBlockDevice current = device;
+        var witness = new ImageWitness(device, options.Hooks?.SleepClock ?? new SleepClock());
+        IBlockDevice current = device = witness;
         Ext4Volume? volume = null;
         try
         {
@@ -40,7 +42,14 @@ public sealed partial class Ext4Volume
                 (superblock, recovered) = Recover(current, superblock);
                 report = $"replayed {recovered.Value.Transactions} transactions ({recovered.Value.Blocks} blocks) from the journal";
             }
-            volume = new Ext4Volume(current, superblock, options) { MountedReadOnly = isReadOnly, ReadOnlyReason = reason, RecoveryReport = report };
+            volume = new Ext4Volume(current, superblock, options) 
+            {
+                Witness = witness,
+                MountedReadOnly = isReadOnly,
+                ReadOnlyReason = reason,
+                RecoveryReport = report,
+            };
+            witness.OnChanged = volume.OnImageChanged;
             volume.Open(recovered is not null, isRebuilt);
             return volume;
         }
@@ -107,9 +116,11 @@ public sealed partial class Ext4Volume
         if (MountedReadOnly)
         {
             Journal = new JournalManager(this, null);
+            Witness.Start(-1);
             return;
         }
         JournalLog? log = null;
+        long journalAt = -1;
         if (Geometry.Has(CompatFeatures.HasJournal))
         {
             JournalMap map = JournalMapReader.Read(Device, Geometry, Superblock);
@@ -121,6 +132,7 @@ public sealed partial class Ext4Volume
                 MountedReadOnly = true;
                 ReadOnlyReason = "the journal is too short";
                 Journal = new JournalManager(this, null);
+                Witness.Start(-1);
                 return;
             }
             if (journal.Start != 0)
@@ -128,9 +140,11 @@ public sealed partial class Ext4Volume
                 // The volume was marked clean over a log that was not: nobody may replay that later.
                 JournalRecovery.Discard(Device, Geometry, map, journal);
             }
+            journalAt = (long)(map[0] << Geometry.BlockSizeBits);
             log = new JournalLog(Device, Geometry, map, journal, Options.CacheBytes);
         }
         Journal = new JournalManager(this, log);
+        Witness.Start(journalAt);
         if (isRecovered)
         {
             // The log is empty and durable; from here on the volume is as after a clean unmount.
@@ -180,20 +194,17 @@ public sealed partial class Ext4Volume
         return true;
     }
 
-    /// <summary>Called before the first change: from here on the disk says that the volume is in use.</summary>
-    internal void MarkInUse()
+    /// <summary>Called before the first change since the mount or since <see cref="MarkUnused"/>: from here on the disk
+    /// says that the volume is in use. No handle is open, so the superblock in memory holds nothing uncommitted.</summary>
+    internal void MarkInUse(bool isFirst)
     {
         Groups.LoadAll();
         Orphans.OpenFile();
         long now = Timestamp.Now.Seconds;
-        Superblock.MountTime = now;
         Superblock.WriteTime = now;
-        Superblock.MountCount = unchecked((ushort)(Superblock.MountCount + 1));
-        if (Options.MountPoint is { } path)
+        if (isFirst)
         {
-            Span<byte> field = Superblock.LastMounted;
-            field.Clear();
-            System.Text.Encoding.UTF8.TryGetBytes(path.Length > 63 ? path[..63] : path, field[..63], out _);
+            NoteMount(now);
         }
         if (Geometry.Has(CompatFeatures.HasJournal))
         {
@@ -211,25 +222,9 @@ public sealed partial class Ext4Volume
         WriteSuperblockNow();
     }
 
-    private void Unmount()
+    /// <summary>Marks the volume clean; everything is committed and home, and no handle is open.</summary>
+    internal void MarkUnused()
     {
-        if (Journal is null || MountedReadOnly)
-        {
-            return;
-        }
-        if (!Journal.IsActive)
-        {
-            if (Journal.AbortReason is null)
-            {
-                FlushDevice(); // content may have been overwritten in place
-            }
-            return;
-        }
-        Journal.Shutdown();
-        if (Journal.AbortReason is not null || !_isMarkedInUse)
-        {
-            return;
-        }
         RefreshFreeCounts();
         Superblock.WriteTime = Timestamp.Now.Seconds;
         Superblock.Incompat &= ~IncompatFeatures.Recover;
@@ -242,6 +237,38 @@ public sealed partial class Ext4Volume
             Superblock.RoCompat &= ~RoCompatFeatures.OrphanPresent;
         }
         WriteSuperblockNow();
+        _isMarkedInUse = false;
+    }
+
+    private void NoteMount(long now)
+    {
+        Superblock.MountTime = now;
+        Superblock.MountCount = unchecked((ushort)(Superblock.MountCount + 1));
+        if (Options.MountPoint is { } path)
+        {
+            Span<byte> field = Superblock.LastMounted;
+            field.Clear();
+            System.Text.Encoding.UTF8.TryGetBytes(path.Length > 63 ? path[..63] : path, field[..63], out _);
+        }
+    }
+
+    private void Unmount()
+    {
+        if (Journal is null || MountedReadOnly)
+        {
+            return;
+        }
+        if (!Journal.IsActive)
+        {
+            FlushContent();
+            return;
+        }
+        Journal.Shutdown();
+        if (Journal.AbortReason is not null || !_isMarkedInUse)
+        {
+            return;
+        }
+        MarkUnused();
     }
 
     private void RefreshFreeCounts()

@@ -22,6 +22,9 @@ internal sealed class TestHooks
     /// <summary>Where the generation numbers of new inodes begin.</summary>
     public uint FirstGeneration { get; init; }
 
+    /// <summary>Tells of sleep in place of the system's clocks.</summary>
+    public Suspend.SleepClock? SleepClock { get; init; }
+
     /// <summary>A defect for the crash test to catch: no inode is put on the orphan list.</summary>
     public bool SkipsOrphans { get; init; }
 }

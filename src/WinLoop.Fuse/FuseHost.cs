@@ -18,6 +18,7 @@ public sealed class FuseHost : IMountHost
     private readonly bool _usesHelper;
     private int _fd;
     private FuseServer _server = null!;
+    private Ext4Volume _volume = null!;
     private bool _isOver;
     // What the loop device is attached to; null if there is none.
     private string? _loopImage;
@@ -108,6 +109,34 @@ public sealed class FuseHost : IMountHost
 
     /// <summary>Why the volume could not be closed cleanly; null if it was, or is not closed yet.</summary>
     public Exception? Failure => _server.Failure;
+
+    /// <inheritdoc/>
+    /// <remarks>Not from a thread that serves the mount: the kernel hands over the pages that it holds back.</remarks>
+    public void Suspend()
+    {
+        int directory = Libc.open(MountPoint, Libc.O_RDONLY | Libc.O_CLOEXEC);
+        int error = directory < 0 ? Marshal.GetLastPInvokeError() : 0;
+        if (directory >= 0)
+        {
+            error = Libc.syncfs(directory) != 0 ? Marshal.GetLastPInvokeError() : 0;
+            Libc.close(directory);
+        }
+        try
+        {
+            _volume.Suspend();
+        }
+        catch (Ext4Exception e)
+        {
+            throw new IOException(e.Message, e);
+        }
+        if (error != 0)
+        {
+            throw new IOException($"{MountPoint}: what the kernel held back was not written: {Libc.Describe(error)}");
+        }
+    }
+
+    /// <inheritdoc/>
+    public bool Resume() => _volume.Resume();
 
     /// <summary>Asks the kernel to unmount; may be called from any thread.</summary>
     /// <param name="lazy">Detach now and finish when the last user is gone; never EBUSY.</param>
@@ -210,6 +239,7 @@ public sealed class FuseHost : IMountHost
 
     private void StartServer(Ext4Volume volume, bool readOnly, FuseMountOptions options)
     {
+        _volume = volume;
         FuseSession session = new(volume, options.Log) { MaxTransfer = DefaultMaxTransfer };
         int threads = options.Threads > 0 ? options.Threads : Math.Max(2, Environment.ProcessorCount);
         _server = new FuseServer(_fd, session, threads);

@@ -20,6 +20,15 @@ public interface IMountHost : IDisposable
     /// <summary>The figures of the mount's request queue, one operation per kind of request.</summary>
     QueueStatistics GetStatistics();
 
+    /// <summary>The machine is about to sleep: what the system holds back of the mount is written, and the image is left
+    /// committed, whole and clean. The mount stays and can be used.</summary>
+    /// <exception cref="IOException">Something could not be written; the image is as a power cut would leave it.</exception>
+    void Suspend();
+
+    /// <summary>The machine has slept: looks whether somebody else has changed the image meanwhile.</summary>
+    /// <returns>False if it was changed and the mount is read-only now, or if it cannot be read yet.</returns>
+    bool Resume();
+
     /// <summary>Tells of every request at its end; null ends that.</summary>
     RequestTrace? Trace { get; set; }
 

@@ -42,6 +42,18 @@ public interface IBlockDevice : IDisposable
     void Prefetch(long offset, long length)
     {
     }
+
+    /// <summary>Says that the next <see cref="Read"/> of a range should ask the medium and not a cache between, where
+    /// that can be done. What was written and not flushed stays where it is.</summary>
+    void Forget(long offset, long length)
+    {
+    }
+
+    /// <summary>Says that somebody else has written to what is below: a device with structures of its own writes nothing
+    /// more, not even when it is closed.</summary>
+    void Abandon()
+    {
+    }
 }
 
 /// <summary>What a write carries; the crash test drops writes by tag.</summary>

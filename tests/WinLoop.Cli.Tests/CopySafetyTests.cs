@@ -1,4 +1,6 @@
 using System.Diagnostics;
+using WinLoop.Ext4;
+using WinLoop.Storage;
 
 namespace WinLoop.Cli.Tests;
 
@@ -113,6 +115,42 @@ public sealed class CopySafetyTests : IDisposable
         Assert.Equal(4, result.ExitCode);
         Assert.Equal(before, Shell.Script($"cd {_work.Folder}; find . | grep -v target/tree | sort; ls /tmp/pw 2>/dev/null || true"));
         Assert.Equal(4, WinLoopProgram.Run("ls", "-R", image + ":/").ExitCode);
+    }
+
+    [Fact]
+    public void A_tree_that_is_too_deep_to_walk_is_refused_and_not_cut_off()
+    {
+        string image = _work.MakeImage(size: "64M"), target = _work.MakeDirectory("target");
+        using (Ext4Volume volume = Ext4Volume.Mount(LoopDevice.Open(image), new Ext4MountOptions()))
+        {
+            Inode current = volume.GetInode(Ext4Volume.RootInode);
+            for (int i = 0; i < 2100; i++)
+            {
+                Inode next = volume.CreateDirectory(current, "d"u8, 0x1ED, Caller.Root);
+                volume.Release(current);
+                current = next;
+            }
+            volume.Release(current);
+        }
+        WinLoopProgram.Fail(5, "nested more than 2048 deep", "ls", "-R", image + ":/");
+        WinLoopProgram.Fail(5, "nested more than 2048 deep", "cp", "-r", image + ":/d", target);
+        Assert.Equal("d\n", WinLoopProgram.Succeed("ls", image + ":/d/d/d"));
+        Workspace.AssertClean(image);
+        // rm and the like follow no path of that length.
+        Shell.Script($"rm -rf {target}/d");
+    }
+
+    [Fact]
+    public void Forty_links_are_followed_and_no_more()
+    {
+        string image = _work.MakeImage();
+        string commands = string.Join("\n", Enumerable.Range(1, 41).Select(i => $"symlink l{i} {(i == 1 ? "file" : $"l{i - 1}")}").Append("symlink ring ring"));
+        File.WriteAllText(_work["commands"], commands + "\n");
+        File.WriteAllText(_work["content"], "x\n");
+        Shell.Script($"debugfs -w -R 'write {_work["content"]} file' {image} 2>/dev/null; debugfs -w -f {_work["commands"]} {image} >/dev/null 2>&1");
+        Assert.Equal("x\n", WinLoopProgram.Succeed("cat", image + ":/l40"));
+        Assert.NotEqual(0, WinLoopProgram.Run("cat", image + ":/l41").ExitCode);
+        Assert.NotEqual(0, WinLoopProgram.Run("cat", image + ":/ring").ExitCode);
     }
 
     [Fact]

@@ -144,6 +144,50 @@ public sealed class LifecycleTests : IDisposable
     }
 
     [Fact]
+    public void A_sleep_leaves_images_clean_and_those_changed_meanwhile_alone()
+    {
+        string image = _service.MakeImage(Alice), directory = _service.MakeDirectory(Alice);
+        string other = _service.MakeImage(Bob), place = _service.MakeDirectory(Bob);
+        _service.Succeed(Alice, "mount", image, directory, "--service");
+        _service.Succeed(Bob, "mount", other, place, "--service");
+        _service.RunAs(Alice, "sh", "-c", $"echo ours > {directory}/ours");
+        _service.RunAs(Bob, "sh", "-c", $"echo ours > {place}/ours");
+        // A close that the kernel tells of late changes the volume once more.
+        WaitUntil(() =>
+        {
+            Shell.Script($"kill -USR1 {_service.Pid}; sleep 0.3");
+            return !Shell.Run("dumpe2fs", ["-h", image]).Output.Contains("needs_recovery", StringComparison.Ordinal);
+        }, "the clean image");
+        WaitUntil(() => _service.Log.Contains("everything was written out", StringComparison.Ordinal), "the suspend");
+        // Changed on another machine, where the image is not mounted.
+        Shell.Script($"cp {image} {image}.copy; e2fsck -fy {image}.copy; dd if={image}.copy of={image} conv=notrunc bs=1M status=none; rm {image}.copy; kill -USR2 {_service.Pid}");
+        WaitUntil(() => _service.Log.Contains("is read-only now: the volume was changed by somebody else", StringComparison.Ordinal), "the warning");
+        Assert.NotEqual(0, _service.RunAs(Alice, "touch", $"{directory}/more").ExitCode);
+        Assert.Equal(0, _service.RunAs(Bob, "touch", $"{place}/more").ExitCode);
+        _service.Succeed(Bob, "unmount", place);
+        Assert.NotEqual(0, _service.Run(Alice, "unmount", directory).ExitCode);
+        AssertClean(image);
+        AssertClean(other);
+    }
+
+    [Fact]
+    public void A_user_has_32_mounts_and_others_have_theirs()
+    {
+        const int limit = 32;
+        for (int i = 0; i < limit; i++)
+        {
+            _service.Succeed(Alice, "mount", _service.MakeImage(Alice, $"{i}.ext4"), _service.MakeDirectory(Alice, $"d{i}"), "--service");
+        }
+        Shell.Result refused = _service.Run(Alice, "mount", _service.MakeImage(Alice, "more.ext4"), _service.MakeDirectory(Alice, "more"), "--service");
+        Assert.Equal((int)MountError.Busy, refused.ExitCode);
+        Assert.Contains("there are 32 mounts of this user", refused.Error, StringComparison.Ordinal);
+        string image = _service.MakeImage(Bob);
+        _service.Succeed(Bob, "mount", image, _service.MakeDirectory(Bob), "--service");
+        _service.Succeed(Alice, "unmount", Path.Combine(_service.HomeOf(Alice), "0.ext4"));
+        _service.Succeed(Alice, "mount", Path.Combine(_service.HomeOf(Alice), "more.ext4"), _service.MakeDirectory(Alice, "more"), "--service");
+    }
+
+    [Fact]
     public void The_end_of_one_mount_leaves_the_others()
     {
         string image = _service.MakeImage(Alice), directory = _service.MakeDirectory(Alice);

@@ -44,7 +44,7 @@ internal sealed class LsCommand
             string start = path.Path.TrimEnd('/');
             if (node.Facts.Kind == FileKind.Directory)
             {
-                Collect(node, start, parsed.GetValue(_all), parsed.GetValue(_recursive), entries, 0);
+                Collect(what, node, start, parsed.GetValue(_all), parsed.GetValue(_recursive), entries, 0);
             }
             else
             {
@@ -61,9 +61,8 @@ internal sealed class LsCommand
         }
     }
 
-    private static void Collect(FileNode directory, string path, bool all, bool recursive, List<LsEntry> entries, int depth)
+    private static void Collect(string what, FileNode directory, string path, bool all, bool recursive, List<LsEntry> entries, int depth)
     {
-        const int MaximumDepth = 2048;
         var children = new List<(byte[] Bytes, string Name)>();
         foreach (byte[] name in directory.List())
         {
@@ -81,9 +80,13 @@ internal sealed class LsCommand
             }
             string below = $"{path}/{name}";
             entries.Add(Describe(child, below));
-            if (recursive && depth < MaximumDepth && child.Facts.Kind == FileKind.Directory)
+            if (recursive && child.Facts.Kind == FileKind.Directory)
             {
-                Collect(child, below, all, recursive, entries, depth + 1);
+                if (depth >= TreeCopier.MaximumDepth)
+                {
+                    throw new MountException(MountError.Unsupported, what, $"directories are nested more than {TreeCopier.MaximumDepth} deep", "Mount the image for that.");
+                }
+                Collect(what, child, below, all, recursive, entries, depth + 1);
             }
         }
     }

@@ -21,6 +21,7 @@ internal sealed class MountServer : IDisposable
     private readonly MountedImage _image;
     private readonly IMountHost _host;
     private readonly StopSignals _signals;
+    private readonly SleepSignals _sleep;
     private readonly MountRecord _record;
     private readonly MountLog _log;
     private readonly ImageVerifier? _verifier;
@@ -50,6 +51,7 @@ internal sealed class MountServer : IDisposable
         {
             notes.Add($"'winloop stat' will not work for this mount: {e.Message}");
         }
+        _sleep = new SleepSignals(Suspend, Resume, notes);
         log.Mounted(image, record.Directory);
         _host.Trace = log.Trace("host");
         _image.Image.Image.Queue.Trace = log.Trace("device");
@@ -191,9 +193,30 @@ internal sealed class MountServer : IDisposable
         }
     }
 
+    private void Suspend()
+    {
+        try
+        {
+            _host.Suspend();
+        }
+        catch (Exception e) when (e is IOException or ObjectDisposedException)
+        {
+            StandardStreams.Error.WriteLine(Printable.Text($"{_record.Directory}: {e.Message}"));
+        }
+    }
+
+    private void Resume()
+    {
+        if (!_host.Resume() && _image.Volume.IsReadOnly)
+        {
+            StandardStreams.Error.WriteLine(Printable.Text($"{_record.Directory} is read-only now: {_image.Volume.ReadOnlyReason}"));
+        }
+    }
+
     /// <inheritdoc/>
     public void Dispose()
     {
+        _sleep.Dispose();
         _answers?.Dispose();
         _verifier?.Dispose();
         _signals.Dispose();
@@ -261,6 +284,7 @@ internal sealed class MountServer : IDisposable
                 ["cachedBlocks"] = engine.CachedBlocks,
                 ["cachedBlockLimit"] = engine.CachedBlockLimit,
                 ["cachedInodes"] = engine.CachedInodes,
+                ["managedHeap"] = GC.GetGCMemoryInfo().HeapSizeBytes,
             },
         };
     }

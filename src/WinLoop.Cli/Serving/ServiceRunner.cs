@@ -13,6 +13,7 @@ namespace WinLoop.Cli.Serving;
 internal static class ServiceRunner
 {
     private static readonly TimeSpan StopLimit = TimeSpan.FromSeconds(90);
+    private static readonly TimeSpan SuspendLimit = TimeSpan.FromSeconds(10);
 
     internal static int Run(ServicePaths paths, Report report)
     {
@@ -26,6 +27,9 @@ internal static class ServiceRunner
         var log = new ServiceLog(new LineLogger(LogLevel.Information, (level, line) =>
             StandardStreams.Error.WriteLine(Printable.Text(level >= LogLevel.Warning ? $"{LogLevelName.Of(level)}: {line}" : line))));
         using RunningService service = RunningService.Start(paths, new ServiceLimits(), log);
+        var notes = new List<string>();
+        using var sleep = new SleepSignals(() => service.Suspend(SuspendLimit), () => service.Resume(SuspendLimit), notes);
+        notes.ForEach(log.Warning);
         signals.Attach(_ => service.RequestStop());
         service.WaitForStop();
         return service.Stop() ? 0 : (int)MountError.Failed;

@@ -45,6 +45,43 @@ internal sealed partial class JournalManager
         }
     }
 
+    /// <summary>Commits what is running, brings everything home, marks log and volume clean, and goes on: the next handle
+    /// marks the volume as in use again. Handles wait meanwhile.</summary>
+    public void Quiesce()
+    {
+        LockOrder.EnteringCommit();
+        lock (_commitLock)
+        {
+            if (!_isMarked && _abortReason is null)
+            {
+                Guard(_volume.FlushContent);
+                return;
+            }
+            lock (_lock)
+            {
+                _isFrozen = true;
+            }
+            try
+            {
+                CommitRunning();
+                Guard(() =>
+                {
+                    _log?.Close(_volume, RunningTid);
+                    _volume.MarkUnused();
+                });
+            }
+            finally
+            {
+                lock (_lock)
+                {
+                    _isMarked = _abortReason is not null;
+                    _isFrozen = false;
+                    Monitor.PulseAll(_lock);
+                }
+            }
+        }
+    }
+
     /// <summary>Commits what is running, brings everything home and marks the log empty.</summary>
     public void Shutdown()
     {
@@ -54,6 +91,10 @@ internal sealed partial class JournalManager
             return;
         }
         Commit(RunningTid);
+        if (!_isMarked)
+        {
+            return; // everything is home and the marks are set
+        }
         LockOrder.EnteringCommit();
         lock (_commitLock)
         {
@@ -253,6 +294,7 @@ internal sealed partial class JournalManager
                     return;
                 }
             }
+            _volume.CheckForSleep();
             Transaction running = Volatile.Read(ref _running);
             long since = running.FirstChangeAt;
             if (since != 0 && Stopwatch.GetTimestamp() - since >= interval && _abortReason is null)

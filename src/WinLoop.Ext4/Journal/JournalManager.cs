@@ -31,6 +31,10 @@ internal sealed partial class JournalManager : IDisposable
     private uint _committedTid;
     private volatile Exception? _abortReason;
     private volatile bool _isActive;
+    // The disk says that the volume is in use. Set under the commit lock, cleared under both locks.
+    private volatile bool _isMarked;
+    // No handle may be opened (Quiesce). Guarded by _lock.
+    private bool _isFrozen;
 
     /// <param name="volume">The volume.</param>
     /// <param name="log">The log, or null on a volume without a journal.</param>
@@ -83,22 +87,26 @@ internal sealed partial class JournalManager : IDisposable
             throw new InvalidOperationException($"A handle of {credits} blocks in a journal that takes {_maxTransaction}.");
         }
         _volume.RequireWritable();
-        if (!_isActive)
-        {
-            Activate();
-        }
         Handle handle = t_spare ?? new Handle();
         t_spare = null;
         while (true)
         {
+            if (!_isMarked)
+            {
+                Activate();
+            }
             uint full;
             lock (_lock)
             {
-                while (_running.IsLocked)
+                while (_running.IsLocked || _isFrozen)
                 {
                     Monitor.Wait(_lock);
                 }
                 ThrowIfAborted();
+                if (!_isMarked)
+                {
+                    continue; // it was marked clean just now
+                }
                 Transaction running = _running;
                 if (HasRoom(running, credits))
                 {
@@ -235,11 +243,11 @@ internal sealed partial class JournalManager : IDisposable
     {
         lock (_commitLock)
         {
-            if (!_isActive)
+            if (!_isMarked)
             {
                 try
                 {
-                    _volume.MarkInUse();
+                    _volume.MarkInUse(isFirst: !_isActive);
                 }
                 catch (BlockDeviceException e)
                 {
@@ -247,6 +255,7 @@ internal sealed partial class JournalManager : IDisposable
                     throw;
                 }
                 _isActive = true;
+                _isMarked = true;
                 StartBackgroundThread();
             }
         }

@@ -11,9 +11,6 @@ namespace WinLoop.Ext4;
 // ancestors are compared.
 public sealed partial class Ext4Volume
 {
-    // Paths deeper than this are taken for a cycle.
-    private const int MaxDepth = 1 << 16;
-
     private readonly Lock _renameLock = new();
 
     /// <summary>renameat2.</summary>
@@ -271,16 +268,23 @@ public sealed partial class Ext4Volume
         Inode? held = null;
         try
         {
-            for (int depth = 0; current.Number != RootInode; depth++)
+            // A tree may be as deep as there are inodes. A cycle comes back to where the walk was at the last power of two.
+            uint mark = current.Number;
+            long steps = 0, power = 1;
+            while (current.Number != RootInode)
             {
                 uint parent = Directories.GetParent(current);
                 if (parent == ancestor.Number)
                 {
                     return true;
                 }
-                if (depth > MaxDepth || parent == current.Number)
+                if (parent == mark || parent == current.Number)
                 {
                     throw new Ext4CorruptException($"directory inode {directory.Number}", "does not lead to the root");
+                }
+                if (++steps == power)
+                {
+                    (mark, steps, power) = (parent, 0, power * 2);
                 }
                 Inode next = GetNamed(current, parent);
                 ReleaseIfHeld(held);

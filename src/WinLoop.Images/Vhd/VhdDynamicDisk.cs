@@ -15,6 +15,7 @@ internal sealed partial class VhdDynamicDisk : IBlockDevice
     private readonly int _blockShift;
     private readonly int _bitmapSize;
     private bool _isDisposed;
+    private volatile bool _isAbandoned;
 
     private VhdDynamicDisk(IGrowableDevice file, VhdTable table, int blockSize, long length, byte[] footer, bool hasEndFooter, long end, bool isReadOnly)
     {
@@ -96,6 +97,26 @@ internal sealed partial class VhdDynamicDisk : IBlockDevice
     }
 
     /// <inheritdoc/>
+    public void Abandon() => _isAbandoned = true;
+
+    /// <inheritdoc/>
+    public void Forget(long offset, long length)
+    {
+        DeviceRange.Check(this, offset, length);
+        while (length > 0)
+        {
+            (long block, int inside, int part) = Locate(offset, length);
+            if (_table[block] is var sector && sector != VhdTable.Unused)
+            {
+                _file.Forget(ContentOf(sector) + inside, part);
+            }
+
+            offset += part;
+            length -= part;
+        }
+    }
+
+    /// <inheritdoc/>
     public void Dispose()
     {
         if (_isDisposed)
@@ -106,7 +127,7 @@ internal sealed partial class VhdDynamicDisk : IBlockDevice
         _isDisposed = true;
         try
         {
-            if (_hasChanged)
+            if (_hasChanged && !_isAbandoned)
             {
                 Flush();
             }

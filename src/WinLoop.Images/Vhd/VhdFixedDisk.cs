@@ -59,5 +59,12 @@ internal sealed class VhdFixedDisk(IGrowableDevice file, long length, bool isRea
     }
 
     /// <inheritdoc/>
+    public void Forget(long offset, long length)
+    {
+        DeviceRange.Check(this, offset, length);
+        file.Forget(offset, length);
+    }
+
+    /// <inheritdoc/>
     public void Dispose() => file.Dispose();
 }

@@ -17,6 +17,7 @@ internal sealed partial class VhdxDisk : IBlockDevice
     private readonly int _sectorShift;
     private readonly Guid _openedDataWriteGuid;
     private bool _isDisposed;
+    private volatile bool _isAbandoned;
 
     public VhdxDisk(
         IBlockDevice file, VhdxMetadata metadata, BlockTable table, Guid dataWriteGuid, IBlockDevice? parent,
@@ -102,6 +103,27 @@ internal sealed partial class VhdxDisk : IBlockDevice
     }
 
     /// <inheritdoc/>
+    public void Abandon() => _isAbandoned = true;
+
+    /// <inheritdoc/>
+    public void Forget(long offset, long length)
+    {
+        DeviceRange.Check(this, offset, length);
+        while (length > 0)
+        {
+            (long block, int inside, int part) = Locate(offset, length);
+            BatEntry entry = _table.Block(block);
+            if (entry.State is BlockState.FullyPresent or BlockState.PartiallyPresent)
+            {
+                _file.Forget(entry.Offset + inside, part);
+            }
+
+            offset += part;
+            length -= part;
+        }
+    }
+
+    /// <inheritdoc/>
     public void Dispose()
     {
         if (_isDisposed)
@@ -112,7 +134,10 @@ internal sealed partial class VhdxDisk : IBlockDevice
         _isDisposed = true;
         try
         {
-            _writer?.Close();
+            if (!_isAbandoned)
+            {
+                _writer?.Close();
+            }
         }
         catch (BlockDeviceException)
         {

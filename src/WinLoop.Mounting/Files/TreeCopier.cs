@@ -47,7 +47,8 @@ public sealed class TreeCopier(CopyOptions options, Action<string, long>? progre
 {
     private const int Piece = 1 << 20;
     // Deeper than any path of Linux; a damaged volume may have directories that hold themselves.
-    private const int MaximumDepth = 2048;
+    /// <summary>How deep directories may be nested in what is copied or listed as a whole: the stack's bound. A mount has none.</summary>
+    public const int MaximumDepth = 2048;
 
     private readonly byte[] _buffer = new byte[Piece];
     private readonly Dictionary<Key, FileNode> _linked = [];
@@ -119,7 +120,7 @@ public sealed class TreeCopier(CopyOptions options, Action<string, long>? progre
     {
         if (depth > MaximumDepth)
         {
-            throw new MountException(MountError.Damaged, what, "directories are nested too deep");
+            throw new MountException(MountError.Unsupported, what, $"directories are nested more than {MaximumDepth} deep", "Mount the image for that.");
         }
         if (KeyOf(source) is { } key && (_made.Contains(key) || key == KeyOf(directory)))
         {

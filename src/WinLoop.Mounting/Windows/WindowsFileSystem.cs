@@ -34,7 +34,7 @@ public sealed partial class WindowsFileSystem : IDisposable
         _writer = new Caller(options.Uid ?? OrdinaryUser, options.Gid ?? OrdinaryUser);
         _security = new SecurityCache(options);
         _open = new OpenFileTable(options.CaseSensitive);
-        _names = new NameCache(volume, options.CaseSensitive, options.CachedNames);
+        _names = new NameCache(volume, options);
         Facts = MakeFacts();
     }
 

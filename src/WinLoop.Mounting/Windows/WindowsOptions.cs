@@ -37,4 +37,8 @@ public sealed record WindowsOptions
     public bool HideDotFiles { get; init; }
     /// <summary>Bound of the name cache in entries.</summary>
     public int CachedNames { get; init; } = 65536;
+    /// <summary>A directory with more names gets no folded index: every miss looks at all of them.</summary>
+    internal int IndexedNames { get; init; } = 1 << 20;
+    /// <summary>Names in all folded indexes together, if there are several.</summary>
+    internal int IndexBudget { get; init; } = 1 << 18;
 }

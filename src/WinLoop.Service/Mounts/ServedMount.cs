@@ -157,6 +157,25 @@ internal sealed class ServedMount
         }
     }
 
+    /// <summary>The image is left committed, whole and clean; the mount stays.</summary>
+    /// <exception cref="IOException">Something could not be written.</exception>
+    internal void Suspend()
+    {
+        if (!Description.ReadOnly && !_ended.IsSet)
+        {
+            _host.Suspend();
+        }
+    }
+
+    /// <summary>Looks whether somebody else changed the image while the machine slept.</summary>
+    internal void Resume()
+    {
+        if (!_ended.IsSet && !_host.Resume() && _image.Volume.IsReadOnly)
+        {
+            _log.Warning($"{Description.Directory} is read-only now: {_image.Volume.ReadOnlyReason}");
+        }
+    }
+
     /// <summary>Its figures.</summary>
     internal MountStatistics CollectStatistics()
     {
@@ -174,6 +193,7 @@ internal sealed class ServedMount
                 ["cachedBlocks"] = engine.CachedBlocks,
                 ["cachedBlockLimit"] = engine.CachedBlockLimit,
                 ["cachedInodes"] = engine.CachedInodes,
+                ["managedHeap"] = GC.GetGCMemoryInfo().HeapSizeBytes,
             },
         };
     }

@@ -116,6 +116,14 @@ internal sealed class ServedMounts(ServiceLimits limits, ServiceLog log)
     /// <param name="limit">When to stop waiting.</param>
     internal bool Synchronize(Predicate<ServedMount>? which, TimeSpan limit) => ForAll(which, limit, "writing out", m => m.Synchronize());
 
+    /// <summary>Leaves all images committed, whole and clean; the mounts stay.</summary>
+    /// <returns>False if one was not done in time.</returns>
+    internal bool Suspend(TimeSpan limit) => ForAll(null, limit, "writing out", m => m.Suspend());
+
+    /// <summary>Looks whether images were changed while the machine slept.</summary>
+    /// <returns>False if one was not done in time.</returns>
+    internal bool Resume(TimeSpan limit) => ForAll(null, limit, "looking at", m => m.Resume());
+
     /// <summary>Undoes all mounts side by side, whoever has files open, and admits no more.</summary>
     /// <returns>True if every image was closed in time, clean or not.</returns>
     internal bool Stop()

@@ -55,10 +55,13 @@ internal sealed class RunningService : IDisposable
     /// <summary>Ends <see cref="WaitForStop"/>.</summary>
     internal void RequestStop() => _stopRequested.Set();
 
-    /// <summary>The machine is about to sleep: what was written goes onto the media.</summary>
+    /// <summary>The machine has slept: images that somebody else changed meanwhile are not written any more.</summary>
+    internal void Resume(TimeSpan limit) => _ = _mounts.Resume(limit);
+
+    /// <summary>The machine is about to sleep: what was written goes onto the media, and the images are marked clean.</summary>
     internal void Suspend(TimeSpan limit)
     {
-        if (_mounts.Synchronize(null, limit))
+        if (_mounts.Suspend(limit))
         {
             _log.Information("everything was written out");
         }

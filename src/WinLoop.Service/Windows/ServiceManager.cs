@@ -10,7 +10,7 @@ internal static unsafe partial class ServiceManager
     internal const uint Stopped = 1, StartPending = 2, StopPending = 3, Running = 4;
     internal const uint ControlStop = 1, ControlInterrogate = 4, ControlShutdown = 5, ControlPowerEvent = 0xD, ControlPreshutdown = 0xF;
     internal const uint AcceptStop = 1, AcceptShutdown = 4, AcceptPowerEvent = 0x40, AcceptPreshutdown = 0x100;
-    internal const uint PowerSuspend = 4;
+    internal const uint PowerSuspend = 4, PowerResumeSuspend = 7, PowerResumeAutomatic = 0x12;
     internal const uint ConfigDescription = 1, ConfigFailureActions = 2, ConfigDelayedStart = 3, ConfigPreshutdown = 7;
     internal const int AccessDenied = 5, NoController = 1063, AlreadyRunning = 1056, DoesNotExist = 1060, NotActive = 1062, MarkedForDelete = 1072, Exists = 1073;
 

@@ -86,6 +86,10 @@ internal static unsafe class WindowsServiceHost
                     {
                         s_service?.Suspend(s_suspendLimit);
                     }
+                    else if (kind is PowerResumeSuspend or PowerResumeAutomatic)
+                    {
+                        s_service?.Resume(s_suspendLimit);
+                    }
                     return 0;
                 case ControlInterrogate:
                     return 0;

@@ -153,6 +153,12 @@ public sealed class OverlayDevice : IBlockDevice
     public void Prefetch(long offset, long length) => _base.Prefetch(offset, length);
 
     /// <inheritdoc/>
+    public void Forget(long offset, long length) => _base.Forget(offset, length);
+
+    /// <inheritdoc/>
+    public void Abandon() => _base.Abandon();
+
+    /// <inheritdoc/>
     public void WriteZeroes(long offset, long length, WriteTag tag = WriteTag.Data)
     {
         DeviceRange.CheckWrite(this, offset, length);

@@ -74,6 +74,16 @@ public sealed class SliceDevice : IBlockDevice
     }
 
     /// <inheritdoc/>
+    public void Forget(long offset, long length)
+    {
+        DeviceRange.Check(this, offset, length);
+        _parent.Forget(_offset + offset, length);
+    }
+
+    /// <inheritdoc/>
+    public void Abandon() => _parent.Abandon();
+
+    /// <inheritdoc/>
     public void Dispose()
     {
         if (_ownsParent)

@@ -45,6 +45,11 @@ internal abstract class BackingFile : IDisposable
     {
     }
 
+    /// <summary>Drops a range from the system's page cache, if that is possible; what is dirty stays.</summary>
+    internal virtual void Forget(long offset, long length)
+    {
+    }
+
     /// <summary>Everything written before is on stable storage when it returns.</summary>
     internal abstract void Flush();
 

@@ -209,6 +209,16 @@ public sealed unsafe class LoopDevice : IGrowableDevice, IQueueOperations
     }
 
     /// <inheritdoc/>
+    public void Forget(long offset, long length)
+    {
+        DeviceRange.Check(this, offset, length);
+        if (length > 0 && !IsDirectIo)
+        {
+            _file.Forget(_offset + offset, length);
+        }
+    }
+
+    /// <inheritdoc/>
     public void WriteZeroes(long offset, long length, WriteTag tag = WriteTag.Data)
     {
         DeviceRange.CheckWrite(this, offset, length);

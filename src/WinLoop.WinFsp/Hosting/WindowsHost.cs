@@ -82,6 +82,27 @@ public abstract class WindowsHost : IMountHost
         return Failure is null;
     }
 
+    /// <inheritdoc/>
+    public void Suspend()
+    {
+        Exception? failure = Session.FileSystem.Facts.IsReadOnly ? null : Attempt("flushing", () => _flusher?.FlushVolume(MountPoint));
+        try
+        {
+            _volume.Suspend();
+        }
+        catch (Ext4Exception e)
+        {
+            throw new IOException(e.Message, e);
+        }
+        if (failure is not null)
+        {
+            throw new IOException($"{MountPoint}: what Windows held back was not written: {failure.Message}", failure);
+        }
+    }
+
+    /// <inheritdoc/>
+    public bool Resume() => _volume.Resume();
+
     /// <summary>Unmounts and closes the volume; returns when that is done. From any thread that serves no request.</summary>
     /// <param name="force">Although files are open: what programs have written is kept, their handles end.</param>
     /// <exception cref="WinFspMountException">DeviceBusy: files are open, and <paramref name="force"/> was not given.</exception>

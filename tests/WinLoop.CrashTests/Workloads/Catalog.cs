@@ -114,6 +114,7 @@ internal static class Catalog
             yield return new CrashWorkload("truncates", image, seed, [.. SpecialFamilies.Scattered(blockSize, 300)], [.. SpecialFamilies.Truncates(blockSize)]);
             yield return new CrashWorkload("big", image, seed, [], [.. SpecialFamilies.BigTransaction(90)]);
             yield return new CrashWorkload("full", image, seed, [.. SpecialFamilies.LittleRoom(image)], [.. SpecialFamilies.OutOfSpace(random, blockSize)]);
+            yield return new CrashWorkload("suspend", image, seed, [], [.. SpecialFamilies.Suspends(random)]);
             yield return new CrashWorkload("windows", image, seed, [], [.. SpecialFamilies.Windows()]);
         }
     }

@@ -20,7 +20,7 @@ internal static class Operations
 
     /// <summary>True for what makes promises and changes nothing.</summary>
     public static bool IsPersistence(string operation) =>
-        operation.Split(' ')[0] is "sync" or "fsync" or "fdatasync" or "unmount" or "remount";
+        operation.Split(' ')[0] is "sync" or "suspend" or "fsync" or "fdatasync" or "unmount" or "remount";
 
     /// <summary>Does it.</summary>
     public static Outcome Do(EngineDriver driver, string operation)
@@ -151,6 +151,10 @@ internal static class Operations
                 break;
             case "checkpoint":
                 volume.Journal.CheckpointAll(); // what a full log does by itself
+                break;
+            case "suspend":
+                volume.Suspend();
+                volume.Resume();
                 break;
             default:
                 throw new ArgumentException($"'{t[0]}' is no operation");

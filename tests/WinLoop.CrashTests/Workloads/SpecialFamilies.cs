@@ -183,6 +183,14 @@ internal static class SpecialFamilies
         }
     }
 
+    /// <summary>The volume is marked clean and as in use again, with changes on both sides and files open without a name.</summary>
+    public static IEnumerable<string> Suspends(Random random)
+    {
+        string[] small = [.. SmallCommits(random, 10)];
+        return ["suspend", .. small, "suspend", "open A/x #1", "unlink A/x", "suspend", "append #1 3000 61", "create B/y", "suspend", "suspend",
+            "write A/z 0 2000 62", "suspend", "close #1", "label asleep", "suspend", "rename B/y A/z", "fsync A", "suspend", .. small, "suspend"];
+    }
+
     /// <summary>What only Windows asks for.</summary>
     public static IEnumerable<string> Windows() =>
     [

@@ -42,6 +42,17 @@ internal sealed class WinLoopMount : IDisposable
     /// <summary>The mount point.</summary>
     public string Path { get; }
 
+    /// <summary>The serving process.</summary>
+    public int ProcessId => _process.Id;
+
+    /// <summary>What <c>winloop stat --json</c> says.</summary>
+    public System.Text.Json.JsonDocument Statistics()
+    {
+        Shell.Result result = Shell.Run("dotnet", [Program, "stat", "--json", Path]);
+        Assert.True(result.ExitCode == 0, result.All);
+        return System.Text.Json.JsonDocument.Parse(result.Output);
+    }
+
     /// <summary>The folder of the scripts.</summary>
     public static string Scripts { get; } = System.IO.Path.Combine(AppContext.BaseDirectory, "Programs", "Scripts");
 
@@ -66,6 +77,15 @@ internal sealed class WinLoopMount : IDisposable
         Assert.True(_process.ExitCode == 0, $"exit {_process.ExitCode}:\n{File.ReadAllText(_logPath)}");
         _isOver = true;
         _image.AssertClean();
+    }
+
+    /// <summary>The serving process has to end by itself and to fail; returns what it said.</summary>
+    public string WaitForFailure()
+    {
+        Assert.True(_process.WaitForExit(60_000), "the serving process did not end");
+        _isOver = true;
+        Assert.NotEqual(0, _process.ExitCode);
+        return File.ReadAllText(_logPath);
     }
 
     /// <summary>Kills the serving process in the midst of its work.</summary>

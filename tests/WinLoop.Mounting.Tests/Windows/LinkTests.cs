@@ -134,6 +134,23 @@ public sealed class LinkTests
         volume.Finish();
     }
 
+    [Fact]
+    public void A_chain_of_more_than_forty_links_leads_nowhere()
+    {
+        using var volume = new WindowsVolume();
+        volume.MakeDirectory("\\d");
+        MakeLink(volume, "l0", "d");
+        for (int i = 1; i <= 45; i++)
+        {
+            MakeLink(volume, $"l{i}", $"l{i - 1}");
+        }
+        // l39 is the fortieth.
+        Assert.Equal(DirectoryLink, volume.Info("\\l39").FileAttributes);
+        Assert.Equal(Link, volume.Info("\\l40").FileAttributes);
+        Assert.Equal(Link, volume.Info("\\l45").FileAttributes);
+        volume.Finish();
+    }
+
     private static byte[] Encode(int mode, string target)
     {
         byte[] buffer = new byte[16384];

@@ -43,6 +43,23 @@ public sealed class SecurityTests
     }
 
     [Fact]
+    public void More_owners_than_the_cache_holds_get_their_own_descriptors()
+    {
+        var cache = new SecurityCache(s_posix);
+        byte[] first = cache.Get(1000, 2000, 0x81A4);
+        for (uint i = 0; i < (2 * SecurityCache.MaxEntries) + 10; i++)
+        {
+            byte[] descriptor = cache.Get(1000 + i, 2000, 0x81A4);
+            uint uid = 0, gid = 0;
+            ushort mode = 0x8000;
+            Assert.Equal(NtStatus.Success, PosixSecurity.Read(cache.Map, descriptor, 7, ref uid, ref gid, ref mode));
+            Assert.Equal((1000 + i, 2000u, 0x81A4), (uid, gid, mode));
+        }
+        Assert.NotSame(first, cache.Get(1000, 2000, 0x81A4));
+        Assert.Equal(first, cache.Get(1000, 2000, 0x81A4));
+    }
+
+    [Fact]
     public void One_sid_for_owner_and_group_is_the_owner()
     {
         var cache = new SecurityCache(s_posix);

@@ -5,12 +5,6 @@ namespace WinLoop.Mounting.Windows.Names;
 // What happens on a miss: the volume is asked, the exact spelling first, then any other.
 internal sealed partial class NameCache
 {
-    // A directory with more names gets no folded index: every miss looks at all of them.
-    private const int MaximumIndexed = 1 << 20;
-
-    // Names in all folded indexes together, if there are several.
-    private const int IndexBudget = 1 << 18;
-
     private readonly Lock _indexLock = new();
     private readonly LinkedList<(DirectoryNames Names, FoldedIndex Index)> _indexes = new();
 
@@ -154,7 +148,7 @@ internal sealed partial class NameCache
             if (name is not [(byte)'.'] and not [(byte)'.', (byte)'.'])
             {
                 index.Add(new string(decoded, 0, WindowsName.Decode(name, decoded)));
-                isComplete = index.Count < MaximumIndexed;
+                isComplete = index.Count < _indexedNames;
             }
             return isComplete;
         });
@@ -200,7 +194,7 @@ internal sealed partial class NameCache
             {
                 total += each.Count + 16;
             }
-            while (total > IndexBudget && _indexes.First is { } oldest && oldest != _indexes.Last)
+            while (total > _indexBudget && _indexes.First is { } oldest && oldest != _indexes.Last)
             {
                 total -= oldest.Value.Index.Count + 16;
                 Interlocked.CompareExchange(ref oldest.Value.Names.Index, null, oldest.Value.Index);

@@ -27,6 +27,8 @@ internal sealed partial class NameCache : IDisposable
     private readonly Ext4Volume _volume;
     private readonly bool _isCaseSensitive;
     private readonly int _limit;
+    private readonly int _indexedNames;
+    private readonly int _indexBudget;
     private readonly NameEntry?[] _buckets;
     private readonly Lock[] _stripes = [.. Enumerable.Range(0, Stripes).Select(_ => new Lock())];
     private int _count;
@@ -34,11 +36,13 @@ internal sealed partial class NameCache : IDisposable
     private int _evicting;
     private int _moves;
 
-    public NameCache(Ext4Volume volume, bool isCaseSensitive, int limit)
+    public NameCache(Ext4Volume volume, WindowsOptions options)
     {
         _volume = volume;
-        _isCaseSensitive = isCaseSensitive;
-        _limit = Math.Max(limit, 64);
+        _isCaseSensitive = options.CaseSensitive;
+        _limit = Math.Max(options.CachedNames, 64);
+        _indexedNames = options.IndexedNames;
+        _indexBudget = options.IndexBudget;
         _buckets = new NameEntry?[(int)System.Numerics.BitOperations.RoundUpToPowerOf2((uint)Math.Min(_limit, 1 << 20))];
         Root = new Dentry(null, "", volume.GetInode(Ext4Volume.RootInode)) { IsHashed = true };
         Root.Pin();

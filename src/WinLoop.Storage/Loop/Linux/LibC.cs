@@ -62,7 +62,7 @@ internal static unsafe partial class LibC
     internal const int AT_EMPTY_PATH = 0x1000;
     internal const uint STATX_BASIC_STATS = 0x7FF;
 
-    internal const int POSIX_FADV_WILLNEED = 3;
+    internal const int POSIX_FADV_WILLNEED = 3, POSIX_FADV_DONTNEED = 4;
 
     internal const int S_IFMT = 0xF000;
     internal const int S_IFBLK = 0x6000;

@@ -13,6 +13,8 @@ internal sealed unsafe class LinuxBackingFile : BackingFile
 
     private const int ClaimAttempts = 4;
 
+    private static readonly int PageSize = Environment.SystemPageSize;
+
     private readonly SafeFd _handle;
     private readonly SafeFd? _direct;
     // The file behind a loop device, for its lock.
@@ -245,6 +247,15 @@ internal sealed unsafe class LinuxBackingFile : BackingFile
     /// <inheritdoc/>
     internal override void Prefetch(long offset, long length) =>
         _ = LibC.posix_fadvise(_fd, offset, length, LibC.POSIX_FADV_WILLNEED);
+
+    /// <inheritdoc/>
+    internal override void Forget(long offset, long length)
+    {
+        // Whole pages only: the kernel keeps one of which a part is named.
+        long start = offset / PageSize * PageSize;
+        long end = (offset + length + PageSize - 1) / PageSize * PageSize;
+        _ = LibC.posix_fadvise(_fd, start, end - start, LibC.POSIX_FADV_DONTNEED);
+    }
 
     internal override void Discard(long offset, long length)
     {
