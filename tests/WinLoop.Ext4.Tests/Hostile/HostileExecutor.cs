@@ -8,6 +8,9 @@ internal sealed class HostileExecutor
 {
     private const int MaxReads = 300_000;
 
+    // The wall's clock counts what other programs do, too.
+    private static readonly TimeSpan s_maxProcessorTime = TimeSpan.FromSeconds(2);
+
     private readonly List<(HostileSeed Seed, ImageMutator Mutator, HostileDevice Device)> _seeds = [];
 
     public HostileExecutor(IEnumerable<HostileSeed> seeds)
@@ -27,22 +30,33 @@ internal sealed class HostileExecutor
     /// <summary>Executions that mounted, and that mounted writable.</summary>
     public int Mounted, Writable;
 
+    /// <summary>How many mutations the last execution had to choose from.</summary>
+    public int Mutations { get; private set; }
+
     /// <summary>The longest execution.</summary>
     public TimeSpan Longest { get; private set; }
 
+    /// <summary>The same in time of the processor.</summary>
+    public TimeSpan LongestProcessorTime { get; private set; }
+
     /// <summary>Runs one; null or what is wrong.</summary>
-    public string? Run(int seed, long iteration)
+    /// <param name="seed">Of the campaign.</param>
+    /// <param name="iteration">Which.</param>
+    /// <param name="mask">The mutations that are made, a bit each.</param>
+    public string? Run(int seed, long iteration, int mask = -1)
     {
         var random = new Random(HashCode(seed, iteration));
         (HostileSeed image, ImageMutator mutator, HostileDevice device) = _seeds[random.Next(_seeds.Count)];
         device.Restore();
-        mutator.Mutate(device, random);
+        mutator.Mutate(device, random, mask);
+        Mutations = mutator.Count;
         Current = iteration;
         long start = Stopwatch.GetTimestamp();
         Volatile.Write(ref Since, start);
         string? wrong = null;
         string phase = "read-only";
         long before = GC.GetAllocatedBytesForCurrentThread();
+        TimeSpan processor = ThreadClock.Now;
         int reads = 0;
         try
         {
@@ -66,6 +80,12 @@ internal sealed class HostileExecutor
         catch (Exception e) when (!HostileWalk.IsHonest(e))
         {
             wrong = e.ToString();
+        }
+        processor = ThreadClock.Now - processor;
+        LongestProcessorTime = processor > LongestProcessorTime ? processor : LongestProcessorTime;
+        if (wrong is null && processor > s_maxProcessorTime)
+        {
+            wrong = $"took {processor.TotalMilliseconds:F0} ms of processor time";
         }
         long allocated = GC.GetAllocatedBytesForCurrentThread() - before;
         Volatile.Write(ref Since, 0);

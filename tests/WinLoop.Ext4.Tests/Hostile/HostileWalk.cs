@@ -31,8 +31,15 @@ internal sealed class HostileWalk(Ext4Volume volume, Random random)
         catch (Exception e) when (IsHonest(e))
         {
             Errors++;
+            if (e is Ext4CorruptException && !volume.IsReadOnly)
+            {
+                WentOn ??= $"writing goes on after: {e.Message}";
+            }
         }
     }
+
+    /// <summary>Damage that was met and did not stop the writing; null if there was none.</summary>
+    public string? WentOn { get; private set; }
 
     private void With(uint number, Action<Inode> action) => Try(() =>
     {
@@ -126,7 +133,10 @@ internal sealed class HostileWalk(Ext4Volume volume, Random random)
         });
         foreach (byte[] name in names)
         {
-            _names.Add((inode.Number, name));
+            if (!name.AsSpan().SequenceEqual("lost+found"u8))
+            {
+                _names.Add((inode.Number, name)); // without lost+found the checker complains, and rightly
+            }
             Try(() =>
             {
                 if (volume.Lookup(inode, name) is { } found)

@@ -22,44 +22,66 @@ internal sealed class ImageMutator(ImageMap map)
     /// <summary>What was done, for a failure's report.</summary>
     public List<string> Log { get; } = [];
 
-    public void Mutate(HostileDevice device, Random random)
+    /// <summary>How many mutations the last call had to choose from.</summary>
+    public int Count { get; private set; }
+
+    /// <summary>Damages an image.</summary>
+    /// <param name="device">The image.</param>
+    /// <param name="random">Decides what.</param>
+    /// <param name="mask">The mutations that are made, a bit each; the others are thought out and left out.</param>
+    public void Mutate(HostileDevice device, Random random, int mask = -1)
     {
         _touched.Clear();
         Log.Clear();
-        int count = random.Next(3) == 0 ? random.Next(2, 9) : 1;
-        for (int i = 0; i < count; i++)
+        Count = random.Next(3) == 0 ? random.Next(2, 9) : 1;
+        // Each has numbers of its own, so that it is the same without the others.
+        int[] seeds = new int[Count];
+        for (int i = 0; i < Count; i++)
         {
-            switch (random.Next(40))
+            seeds[i] = random.Next();
+        }
+        bool isFixed = random.Next(10) < 8;
+        for (int i = 0; i < Count; i++)
+        {
+            if ((mask & (1 << i)) != 0)
             {
-                case 0:
-                    device.Length = random.Next(2) == 0 ? random.NextInt64(device.Bytes.Length) : device.Bytes.Length - 1024;
-                    Log.Add($"cut to {device.Length}");
-                    break;
-                case 1:
-                    int at = random.Next(device.Bytes.Length);
-                    device.Touch(at, 1);
-                    device.Bytes[at] ^= (byte)(1 << random.Next(8));
-                    Log.Add($"flip at {at}");
-                    break;
-                case 2:
-                    Target from = Pick(random), to = Pick(random);
-                    int length = Math.Min(from.Length, to.Length);
-                    device.Touch(to.At, length);
-                    device.Bytes.AsSpan(from.At, length).ToArray().CopyTo(device.Bytes, to.At);
-                    _touched.Add(to);
-                    Log.Add($"copy {from} over {to}");
-                    break;
-                default:
-                    MutateField(device, Pick(random), random);
-                    break;
+                MutateOnce(device, new Random(seeds[i]));
             }
         }
-        if (random.Next(10) < 8)
+        if (isFixed)
         {
             foreach (Target target in _touched)
             {
                 Fix(device, target);
             }
+        }
+    }
+
+    private void MutateOnce(HostileDevice device, Random random)
+    {
+        switch (random.Next(40))
+        {
+            case 0:
+                device.Length = random.Next(2) == 0 ? random.NextInt64(device.Bytes.Length) : device.Bytes.Length - 1024;
+                Log.Add($"cut to {device.Length}");
+                break;
+            case 1:
+                int at = random.Next(device.Bytes.Length);
+                device.Touch(at, 1);
+                device.Bytes[at] ^= (byte)(1 << random.Next(8));
+                Log.Add($"flip at {at}");
+                break;
+            case 2:
+                Target from = Pick(random), to = Pick(random);
+                int length = Math.Min(from.Length, to.Length);
+                device.Touch(to.At, length);
+                device.Bytes.AsSpan(from.At, length).ToArray().CopyTo(device.Bytes, to.At);
+                _touched.Add(to);
+                Log.Add($"copy {from} over {to}");
+                break;
+            default:
+                MutateField(device, Pick(random), random);
+                break;
         }
     }
 
