@@ -18,12 +18,13 @@ internal sealed class DamageExecutor
 
     private readonly List<(HostileSeed Seed, ImageMutator Mutator, HostileDevice Device)> _seeds = [];
     private readonly CheckSession _session = new();
+    private readonly byte[] _buffer = new byte[HostileWalk.BufferSize];
 
     public DamageExecutor(IEnumerable<HostileSeed> seeds)
     {
         foreach (HostileSeed seed in seeds)
         {
-            _seeds.Add((seed, new ImageMutator(new ImageMap(seed.Image)), new HostileDevice(seed.Image)));
+            _seeds.Add((seed, new ImageMutator(new ImageMap(seed)), new HostileDevice(seed.Image)));
         }
     }
 
@@ -39,11 +40,29 @@ internal sealed class DamageExecutor
     /// <param name="before">Gets the damaged image before anything was written, and whether its journal has to be replayed.</param>
     public DamageOutcome? Run(int seed, int number, Action<ReadOnlySpan<byte>, bool>? before = null)
     {
-        var random = new Random(HashCode.Combine(seed, number));
-        (HostileSeed image, ImageMutator mutator, HostileDevice device) = _seeds[number % _seeds.Count];
-        Device = device;
+        var random = new Random(unchecked((seed * 31) + number));
+        int walk = random.Next();
+        (_, ImageMutator mutator, HostileDevice device) = _seeds[number % _seeds.Count];
         device.Restore();
         mutator.Mutate(device, random);
+        return Judge(number % _seeds.Count, number, walk, before);
+    }
+
+    /// <summary>Runs a recipe; null if it cannot be mounted writable.</summary>
+    public DamageOutcome? Run(Recipe recipe)
+    {
+        int index = _seeds.FindIndex(s => s.Seed.Name == recipe.Seed);
+        (HostileSeed seed, ImageMutator mutator, HostileDevice device) = _seeds[index];
+        device.Restore();
+        recipe.Apply(device, new ImageMap(seed), mutator);
+        return Judge(index, -1, recipe.Walk, null);
+    }
+
+    private DamageOutcome? Judge(int index, int number, int walkSeed, Action<ReadOnlySpan<byte>, bool>? before)
+    {
+        (HostileSeed image, ImageMutator mutator, HostileDevice device) = _seeds[index];
+        Device = device;
+        _buffer.AsSpan().Clear();
         Finding[] found;
         try
         {
@@ -67,7 +86,7 @@ internal sealed class DamageExecutor
                 return null;
             }
             device.Zone = new SystemZone(device.Bytes);
-            var walk = new HostileWalk(volume, random);
+            var walk = new HostileWalk(volume, new Random(walkSeed), _buffer);
             walk.ReadAll();
             walk.Change(Steps);
             wrong = walk.WentOn;
@@ -88,7 +107,7 @@ internal sealed class DamageExecutor
         CheckReport again = _session.Check(device);
         NeedsRecovery = again.NeedsRecovery;
         Finding[] fresh = [.. again.Findings.Where(f => f.Severity == FindingSeverity.Error && !known.Contains(Key(f)))];
-        return new DamageOutcome(image.Name, number, string.Join(", ", mutator.Log), found, fresh, wrong);
+        return new DamageOutcome(image.Name, number, new Recipe(image.Name, mutator.Log, walkSeed).ToString(), found, fresh, wrong);
     }
 
     // Of an inode or a group a finding may come to name another block.

@@ -16,6 +16,7 @@ internal sealed partial class HostileCampaign(IReadOnlyList<HostileSeed> seeds, 
     public long Executions;
     public long Mounted, Writable;
     public TimeSpan Longest, LongestProcessorTime;
+    public long MostAllocated;
 
     /// <summary>One report for each place that failed, with how often.</summary>
     public IEnumerable<string> Failures => _failures.Values.OrderByDescending(f => f.Count).Select(f => $"{f.Count} x {f.Report}");
@@ -49,6 +50,7 @@ internal sealed partial class HostileCampaign(IReadOnlyList<HostileSeed> seeds, 
                     Writable += executor.Writable;
                     Longest = executor.Longest > Longest ? executor.Longest : Longest;
                     LongestProcessorTime = executor.LongestProcessorTime > LongestProcessorTime ? executor.LongestProcessorTime : LongestProcessorTime;
+                    MostAllocated = Math.Max(MostAllocated, executor.MostAllocated);
                     running.Remove((thread, executor));
                 }
             }

@@ -6,12 +6,15 @@ namespace WinLoop.Ext4.Tests.Hostile;
 
 /// <summary>Everything a user could do with a volume, within bounds. Honest errors are swallowed call by call,
 /// all else comes out.</summary>
-internal sealed class HostileWalk(Ext4Volume volume, Random random)
+internal sealed class HostileWalk(Ext4Volume volume, Random random, byte[] buffer)
 {
     private const int MaxInodes = 120;
     private const int MaxEntries = 1500;
 
-    private readonly byte[] _buffer = new byte[128 << 10];
+    /// <summary>Bytes that the constructor wants.</summary>
+    public const int BufferSize = 128 << 10;
+
+    private readonly byte[] _buffer = buffer;
     private readonly List<uint> _directories = [], _files = [], _others = [];
     private readonly List<(uint Directory, byte[] Name)> _names = [];
 

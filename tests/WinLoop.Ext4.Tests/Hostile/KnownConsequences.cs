@@ -32,6 +32,8 @@ internal static class KnownConsequences
         // afterwards looks unused.
         ExtentHeader or ExtentChecksum or ExtentOrder or ExtentRange or ExtentIndex or ExtentState or ExtentDepth or BlockRange or InodeFlags
             when before.Inode != fresh.Inode => fresh.Code is BlockBitmap || s_counts.Contains(fresh.Code),
+        // A superblock that the journal spoils, or that was put together for the mount, is damage under another name afterwards.
+        RecoveryFailed or SuperblockRebuilt => fresh.Code is BadSuperblock or SuperblockChecksum or JournalSuperblock or JournalNotEmpty,
         // More of the same about the same thing, by its owner's change.
         _ => before.Inode is not null && before.Inode == fresh.Inode,
     };

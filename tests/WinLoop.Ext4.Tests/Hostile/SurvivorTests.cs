@@ -18,7 +18,7 @@ public sealed class SurvivorTests(ITestOutputHelper output)
         Shell.RequireLoopMounts();
         int first = int.TryParse(Environment.GetEnvironmentVariable("WINLOOP_SURVIVOR_SEED"), out int given) ? given : Environment.TickCount & 0xFFFFFF;
         output.WriteLine($"WINLOOP_SURVIVOR_SEED={first}");
-        var seeds = HostileCorpus.Make().Select(s => (s.Name, Device: new HostileDevice(s.Image), Mutator: new ImageMutator(new ImageMap(s.Image)))).ToArray();
+        var seeds = HostileCorpus.Make().Select(s => (s.Name, Device: new HostileDevice(s.Image), Mutator: new ImageMutator(new ImageMap(s)))).ToArray();
         var session = new CheckSession();
         string folder = Directory.CreateTempSubdirectory("winloop-survivor-").FullName, path = Path.Combine(folder, "image"), mount = Path.Combine(folder, "mnt");
         Directory.CreateDirectory(mount);

@@ -35,6 +35,7 @@ public sealed unsafe partial class HostileRequestTests(ITestOutputHelper output)
         {
             using Ext4Volume volume = Ext4Volume.Mount(device, new Ext4MountOptions { UseBackgroundCommit = false });
             var session = new FuseSession(volume, null);
+            session.Nodes.Remember(volume.GetInode(Ext4Volume.RootInode));
             IQueueOperations dispatcher = new FuseDispatcher(session, -1);
             using var request = new FuseRequest(1 << 20);
             var nodes = new List<ulong> { 1 };
@@ -71,6 +72,7 @@ public sealed unsafe partial class HostileRequestTests(ITestOutputHelper output)
                     nodes.Add(*(ulong*)request.Reply);
                 }
             }
+            session.Nodes.Dispose(); // the kernel forgets all
             volume.Synchronize();
             Assert.False(volume.IsReadOnly, volume.ReadOnlyReason);
         }
@@ -80,7 +82,9 @@ public sealed unsafe partial class HostileRequestTests(ITestOutputHelper output)
             _ = Close(pipe[1]);
         }
         CheckReport report = Ext4Checker.Check(device);
-        Assert.True(report.ErrorCount == 0, $"WINLOOP_REQUEST_SEED={seed}\n{string.Join('\n', report.Findings.Take(20))}");
+        // Times past 2310 can be stored and asked for; e2fsck takes them for a mistake.
+        Finding[] wrong = [.. report.Findings.Where(f => f.Severity == FindingSeverity.Error && f.Code != FindingCode.InodeTime)];
+        Assert.True(wrong.Length == 0, $"WINLOOP_REQUEST_SEED={seed}\n{string.Join('\n', wrong.Take(20))}");
         output.WriteLine(string.Join(", ", done.Select((n, i) => (n, i)).Where(d => d.n > 0).Select(d => $"{(Opcode)d.i} {d.n}")));
         // The noise gets through to what it is aimed at.
         foreach (Opcode opcode in (Opcode[])[Opcode.Lookup, Opcode.GetAttr, Opcode.SetAttr, Opcode.MkDir, Opcode.Create, Opcode.Write, Opcode.Read, Opcode.SetXattr])
@@ -93,9 +97,9 @@ public sealed unsafe partial class HostileRequestTests(ITestOutputHelper output)
     {
         int payload = random.Next(LongestPayload);
         Span<byte> body = bytes.AsSpan(HeaderSize, payload);
+        Span<byte> word = stackalloc byte[8];
         for (int at = 0; at < payload; at += 4)
         {
-            Span<byte> word = stackalloc byte[8];
             BinaryPrimitives.WriteUInt64LittleEndian(word, random.Next(3) == 0 ? s_numbers[random.Next(s_numbers.Length)] : (ulong)random.Next(10));
             word[..Math.Min(4, payload - at)].CopyTo(body[at..]);
         }
