@@ -17,7 +17,7 @@ public sealed partial class Ext4Volume
     {
         try
         {
-            if (number == 0 || number > Geometry.InodesCount || (number < Geometry.FirstInode && number != RootInode))
+            if (number == 0 || number > Geometry.InodesCount || Geometry.IsSystemInode(number))
             {
                 throw new Ext4Exception(Errno.ESTALE);
             }

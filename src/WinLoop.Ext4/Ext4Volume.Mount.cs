@@ -32,7 +32,7 @@ public sealed partial class Ext4Volume
             bool isReadOnly = options.IsReadOnly || reason is not null;
             string? report = null;
             JournalRecoveryResult? recovered = null;
-            if (superblock.Has(IncompatFeatures.Recover) && !(isReadOnly && options.SkipRecovery))
+            if (superblock.Has(IncompatFeatures.Recover) && superblock.Has(CompatFeatures.HasJournal) && !(isReadOnly && options.SkipRecovery))
             {
                 if (isReadOnly)
                 {
@@ -75,6 +75,10 @@ public sealed partial class Ext4Volume
         if ((superblock.State & Superblock.StateError) != 0)
         {
             return "the file system is marked as damaged (run e2fsck)";
+        }
+        if (!superblock.Has(CompatFeatures.HasJournal) && superblock.Has(IncompatFeatures.Recover))
+        {
+            return "the file system needs recovery, but has no journal (run e2fsck)";
         }
         if (!superblock.Has(CompatFeatures.HasJournal) && (superblock.State & Superblock.StateValid) == 0)
         {

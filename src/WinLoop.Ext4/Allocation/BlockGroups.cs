@@ -151,14 +151,21 @@ internal sealed class BlockGroups
         int at = (int)(group % (uint)_geometry.DescriptorsPerBlock) * _geometry.DescriptorSize;
         var descriptor = new GroupDescriptor(tableBlock.Slice(at, _geometry.DescriptorSize))
         {
-            FreeBlocks = state.FreeBlocks,
-            FreeInodes = state.FreeInodes,
-            UsedDirectories = state.UsedDirectories,
-            InodeTableUnused = state.InodeTableUnused,
-            Flags = state.Flags,
             BlockBitmapChecksum = state.BlockBitmapChecksum,
             InodeBitmapChecksum = state.InodeBitmapChecksum,
         };
+        if (!state.Has(GroupMarks.BlockCountUnknown))
+        {
+            descriptor.FreeBlocks = state.FreeBlocks;
+        }
+        if (!state.Has(GroupMarks.InodeCountsUnknown))
+        {
+            descriptor.FreeInodes = state.FreeInodes;
+            descriptor.UsedDirectories = state.UsedDirectories;
+            descriptor.InodeTableUnused = state.InodeTableUnused;
+        }
+        // What was left out of the flags above is still on the disk.
+        descriptor.Flags = state.Has(GroupMarks.InodeCountsUnknown) ? state.Flags | (descriptor.Flags & GroupFlags.InodeUninit) : state.Flags;
         descriptor.Checksum = descriptor.ComputeChecksum(_geometry, _volume.Superblock.Uuid, group);
     }
 
@@ -387,7 +394,7 @@ internal sealed class BlockGroups
             if (state.FreeBlocks > (_geometry.BlocksInGroup(group) + (1u << _clusterBits) - 1) >> _clusterBits)
             {
                 state.FreeBlocks = 0;
-                marks |= GroupMarks.BlocksCorrupt;
+                marks |= GroupMarks.BlocksCorrupt | GroupMarks.BlockCountUnknown;
             }
             if (state.FreeInodes > inodes || state.InodeTableUnused > inodes || state.UsedDirectories > inodes ||
                 state.InodeTableUnused > state.FreeInodes)
@@ -396,7 +403,7 @@ internal sealed class BlockGroups
                 state.FreeInodes = 0;
                 state.InodeTableUnused = 0;
                 state.Flags &= ~GroupFlags.InodeUninit;
-                marks |= GroupMarks.InodesCorrupt;
+                marks |= GroupMarks.InodesCorrupt | GroupMarks.InodeCountsUnknown;
             }
             Volatile.Write(ref System.Runtime.CompilerServices.Unsafe.As<GroupMarks, byte>(ref state.Marks), (byte)marks);
         }

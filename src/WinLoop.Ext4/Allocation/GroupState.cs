@@ -17,6 +17,10 @@ internal enum GroupMarks : byte
     BlocksCorrupt = 8,
     /// <summary>The inode bitmap or its count contradicts something: no inode is allocated here.</summary>
     InodesCorrupt = 16,
+    /// <summary>The free blocks on disk make no sense, and are not written.</summary>
+    BlockCountUnknown = 32,
+    /// <summary>The descriptor's words about inodes make no sense, and are not written.</summary>
+    InodeCountsUnknown = 64,
 }
 
 /// <summary>

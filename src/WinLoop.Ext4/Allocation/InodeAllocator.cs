@@ -81,7 +81,7 @@ internal sealed partial class InodeAllocator
     public void Free(Handle handle, uint inode, bool isDirectory)
     {
         EnsureReady();
-        if (inode < _geometry.FirstInode || inode > _geometry.InodesCount)
+        if (inode == Ext4Volume.RootInode || inode > _geometry.InodesCount || _geometry.IsSystemInode(inode))
         {
             throw new Ext4CorruptException($"inode {inode}", "to be freed, but reserved or beyond the last");
         }
@@ -183,7 +183,8 @@ internal sealed partial class InodeAllocator
                 return 0;
             }
             int bit = Bitmap.NextZero(bitmap.Busy, Math.Max(bitmap.Cursor, FirstBit(group)));
-            if (bit >= (int)_geometry.InodesPerGroup)
+            // A bitmap that calls one of the file system's own inodes free is damaged.
+            if (bit >= (int)_geometry.InodesPerGroup || _geometry.IsSystemInode((group * _geometry.InodesPerGroup) + (uint)bit + 1))
             {
                 bitmap.Cursor = bit;
                 _bitmaps.Hints[group] = 0;

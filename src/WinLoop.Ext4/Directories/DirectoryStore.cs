@@ -46,7 +46,7 @@ internal sealed class DirectoryStore
         using (location)
         {
             DirectoryRecord record = _blocks.View(directory, location.Logical, location.Buffer!)[location.Offset];
-            if (record.Inode != Ext4Volume.RootInode && record.Inode < _volume.Geometry.FirstInode)
+            if (_volume.Geometry.IsSystemInode(record.Inode))
             {
                 throw new Ext4CorruptException($"directory inode {directory.Number}, block {location.Logical}, byte {location.Offset}",
                     $"names the reserved inode {record.Inode}");

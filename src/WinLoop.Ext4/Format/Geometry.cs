@@ -42,6 +42,8 @@ public sealed class Geometry
 #pragma warning restore CS1591
 
     // s_backup_bgs of sparse_super2; 0 = unused.
+    // Few: a look through them is cheaper than a set.
+    private uint[] _systemInodes = [];
     private uint _backupGroup0, _backupGroup1;
 
     private Geometry() { }
@@ -127,10 +129,16 @@ public sealed class Geometry
             Compat = sb.Compat,
             Incompat = sb.Incompat,
             RoCompat = sb.RoCompat,
+            _systemInodes = [.. new[] { sb.JournalInode, sb.UserQuotaInode, sb.GroupQuotaInode, sb.ProjectQuotaInode,
+                sb.Has(CompatFeatures.OrphanFile) ? sb.OrphanFileInode : 0 }.Where(n => n >= firstInode).Distinct()],
             _backupGroup0 = sb.BackupGroup0,
             _backupGroup1 = sb.BackupGroup1,
         };
     }
+
+    /// <summary>True for inodes that are the file system's own: no directory names them and nobody opens them. Those below
+    /// <see cref="FirstInode"/> but the root, and what the superblock names as journal, quota or orphan file.</summary>
+    public bool IsSystemInode(uint number) => number < FirstInode ? number != 2 : _systemInodes.AsSpan().Contains(number);
 
     /// <summary>First block of group <paramref name="group"/>.</summary>
     public ulong GroupStart(uint group) => FirstDataBlock + ((ulong)group * BlocksPerGroup);

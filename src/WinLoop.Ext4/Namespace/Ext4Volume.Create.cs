@@ -296,7 +296,7 @@ public sealed partial class Ext4Volume
     private Inode GetNamed(Inode directory, uint number)
     {
         // Reserved inodes have no names; a directory that names one is damaged.
-        if (number != RootInode && number < Geometry.FirstInode)
+        if (Geometry.IsSystemInode(number))
         {
             throw new Ext4CorruptException($"directory inode {directory.Number}", $"names inode {number}");
         }

@@ -133,7 +133,7 @@ internal sealed class OrphanStore(Ext4Volume volume)
         uint number = volume.Superblock.LastOrphan;
         while (number != 0)
         {
-            if (number < volume.Geometry.FirstInode || number > volume.Geometry.InodesCount || !seen.Add(number) ||
+            if (number == Ext4Volume.RootInode || number > volume.Geometry.InodesCount || volume.Geometry.IsSystemInode(number) || !seen.Add(number) ||
                 !volume.InodeNumbers.IsAllocated(number))
             {
                 throw new Ext4CorruptException("orphan list", $"names inode {number}");
@@ -162,7 +162,7 @@ internal sealed class OrphanStore(Ext4Volume volume)
                 {
                     continue;
                 }
-                if (number < volume.Geometry.FirstInode || number > volume.Geometry.InodesCount || !seen.Add(number) ||
+                if (number == Ext4Volume.RootInode || number > volume.Geometry.InodesCount || volume.Geometry.IsSystemInode(number) || !seen.Add(number) ||
                     !volume.InodeNumbers.IsAllocated(number))
                 {
                     throw new Ext4CorruptException("orphan file", $"names inode {number}");

@@ -15,7 +15,8 @@ internal sealed partial class HostileCampaign(IReadOnlyList<HostileSeed> seeds, 
 
     public long Executions;
     public long Mounted, Writable;
-    public TimeSpan Longest;
+    public TimeSpan Longest, LongestProcessorTime;
+    public long MostAllocated;
 
     /// <summary>One report for each place that failed, with how often.</summary>
     public IEnumerable<string> Failures => _failures.Values.OrderByDescending(f => f.Count).Select(f => $"{f.Count} x {f.Report}");
@@ -48,6 +49,8 @@ internal sealed partial class HostileCampaign(IReadOnlyList<HostileSeed> seeds, 
                     Mounted += executor.Mounted;
                     Writable += executor.Writable;
                     Longest = executor.Longest > Longest ? executor.Longest : Longest;
+                    LongestProcessorTime = executor.LongestProcessorTime > LongestProcessorTime ? executor.LongestProcessorTime : LongestProcessorTime;
+                    MostAllocated = Math.Max(MostAllocated, executor.MostAllocated);
                     running.Remove((thread, executor));
                 }
             }
@@ -68,7 +71,7 @@ internal sealed partial class HostileCampaign(IReadOnlyList<HostileSeed> seeds, 
                 }
                 if (executor.Run(seed, iteration) is { } wrong)
                 {
-                    Note(Place(wrong), wrong);
+                    Note(Place(wrong), Shrink(executor, iteration, wrong));
                 }
                 Interlocked.Increment(ref Executions);
             }
@@ -76,6 +79,26 @@ internal sealed partial class HostileCampaign(IReadOnlyList<HostileSeed> seeds, 
         { IsBackground = true, Name = "hostile" };
         thread.Start();
         running.Add((thread, executor));
+    }
+
+    // Leaves mutations out as long as the same place fails.
+    private string Shrink(HostileExecutor executor, long iteration, string wrong)
+    {
+        string place = Place(wrong);
+        if (_failures.ContainsKey(place))
+        {
+            return wrong;
+        }
+        int mask = (1 << executor.Mutations) - 1;
+        for (int bit = 1, all = mask; bit <= all; bit <<= 1)
+        {
+            if (mask != bit && executor.Run(seed, iteration, mask & ~bit) is { } smaller && Place(smaller) == place)
+            {
+                mask &= ~bit;
+                wrong = smaller;
+            }
+        }
+        return $"{wrong}\n  WINLOOP_HOSTILE_SEED={seed} WINLOOP_HOSTILE_ITERATION={iteration}";
     }
 
     private void Note(string key, string report) => _failures.AddOrUpdate(key, (1, report), (_, old) => (old.Count + 1, old.Report));

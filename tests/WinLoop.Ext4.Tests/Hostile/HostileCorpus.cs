@@ -6,7 +6,10 @@ using WinLoop.TestKit;
 namespace WinLoop.Ext4.Tests.Hostile;
 
 /// <summary>An honest image to be damaged.</summary>
-internal sealed record HostileSeed(string Name, byte[] Image);
+/// <param name="Name">Its shape.</param>
+/// <param name="Image">The bytes.</param>
+/// <param name="Settled">The same with its journal replayed; null if there is nothing to replay.</param>
+internal sealed record HostileSeed(string Name, byte[] Image, byte[]? Settled = null);
 
 /// <summary>Small images of several shapes, made by mkfs.ext4 and filled with one of everything.</summary>
 internal static class HostileCorpus
@@ -20,14 +23,25 @@ internal static class HostileCorpus
         ("1k-nojournal", 2048, "-b 1024 -N 256 -O ^has_journal,metadata_csum -g 1024", false),
         ("1k-inode128", 2048, "-b 1024 -N 256 -I 128 -O ^has_journal,metadata_csum", false),
         ("1k-blockmap", 2048, "-b 1024 -N 256 -O ^has_journal,^extent,^64bit,^metadata_csum,^flex_bg -d TREE", false),
+        ("2k-dirty", 5120, "-b 2048 -N 256 -J size=2 -O metadata_csum,64bit,^orphan_file", true),
         ("2k-groups", 4096, "-b 2048 -N 512 -g 512 -O ^has_journal,metadata_csum,sparse_super2,^resize_inode", false),
         ("4k-nojournal", 2048, "-b 4096 -N 128 -O ^has_journal,metadata_csum", false),
-        ("4k", 6144, "-b 4096 -N 128 -J size=4 -O metadata_csum,64bit,orphan_file,metadata_csum_seed", false),
-        ("4k-dirty", 6144, "-b 4096 -N 128 -J size=4 -O metadata_csum,64bit,orphan_file", true),
+        ("4k", 9216, "-b 4096 -N 128 -J size=4 -O metadata_csum,64bit,orphan_file,metadata_csum_seed", false),
+        ("4k-dirty", 9216, "-b 4096 -N 128 -J size=4 -O metadata_csum,64bit,orphan_file", true),
+    ];
+
+    // Refused or read-only as they are; behind damage that hides why, the engine meets structures that it does not know.
+    private static readonly (string Name, int Kilobytes, string Options, bool IsDirty)[] s_refused =
+    [
+        ("1k-unknown", 3072, "-b 1024 -N 256 -I 512 -J size=1 -O metadata_csum,inline_data,ea_inode,casefold,encrypt,mmp,large_dir -d TREE", false),
+        ("1k-bigalloc", 4096, "-b 1024 -N 256 -C 4096 -O ^has_journal,metadata_csum,bigalloc -d TREE", false),
+        ("1k-metabg", 3072, "-b 1024 -N 256 -O ^has_journal,metadata_csum,meta_bg,^resize_inode -g 1024 -d TREE", false),
+        ("4k-quota", 4096, "-b 4096 -N 128 -O ^has_journal,metadata_csum,quota,project,verity -d TREE", false),
     ];
 
     /// <summary>Makes all seeds; the calling test is skipped where mkfs.ext4 is missing.</summary>
-    public static List<HostileSeed> Make()
+    /// <param name="withRefused">Also those that the engine refuses or only reads.</param>
+    public static List<HostileSeed> Make(bool withRefused = false)
     {
         Shell.Require("mkfs.ext4");
         var seeds = new List<HostileSeed>();
@@ -39,11 +53,11 @@ internal static class HostileCorpus
             Shell.Script($"mkdir -p {folder}/tree/sub/deep; cd {folder}/tree; echo text > small; head -c 400000 /dev/urandom > big; " +
                 "ln -s small fast; ln -s $(printf 'x%.0s' {1..200}) slow; truncate -s 3G far; echo end >> far; " +
                 "for i in $(seq 60); do ln small sub/$i-$(printf 'n%.0s' {1..100}); done; mkfifo fifo");
-            foreach ((string name, int kilobytes, string options, bool isDirty) in s_shapes)
+            foreach ((string name, int kilobytes, string options, bool isDirty) in withRefused ? [.. s_shapes, .. s_refused] : s_shapes)
             {
-                Shell.Script($"rm -f {path}; truncate -s {kilobytes}K {path}; mkfs.ext4 -q -F -m 0 {options.Replace("TREE", folder + "/tree", StringComparison.Ordinal)} {path}");
+                Shell.Script($"rm -f {path}; truncate -s {kilobytes}K {path}; mkfs.ext4 -q -F -m 0 -U 6d5c1c2e-4f7b-4f0e-9b1a-0a7c5e3d2b19 -E hash_seed=0b8d3f52-7a91-4c35-8c67-1e2f40d9a6b3 {options.Replace("TREE", folder + "/tree", StringComparison.Ordinal)} {path}");
                 byte[] image = File.ReadAllBytes(path);
-                seeds.Add(new HostileSeed(name, options.Contains("TREE", StringComparison.Ordinal) ? image : Fill(image, isDirty)));
+                seeds.Add(options.Contains("TREE", StringComparison.Ordinal) ? new HostileSeed(name, image) : Fill(name, image, isDirty));
             }
         }
         finally
@@ -53,7 +67,7 @@ internal static class HostileCorpus
         return seeds;
     }
 
-    private static byte[] Fill(byte[] empty, bool isDirty)
+    private static HostileSeed Fill(string name, byte[] empty, bool isDirty)
     {
         var device = new HostileDevice(empty);
         var volume = Ext4Volume.Mount(device, new Ext4MountOptions { UseBackgroundCommit = false, CacheBytes = 1 << 20 });
@@ -61,7 +75,7 @@ internal static class HostileCorpus
         volume.Synchronize();
         byte[] image = [.. device.Bytes]; // committed, but for the checkpoint
         volume.Dispose();
-        return isDirty ? image : [.. device.Bytes];
+        return isDirty ? new HostileSeed(name, image, [.. device.Bytes]) : new HostileSeed(name, [.. device.Bytes]);
     }
 
     private static void Fill(Ext4Volume volume)

@@ -27,6 +27,12 @@ internal sealed class HostileDevice(byte[] pristine) : IBlockDevice
     /// <summary>Of these, those that were not file content.</summary>
     public int MetadataChanges { get; private set; }
 
+    /// <summary>Blocks that content must not be written to; null = not looked at.</summary>
+    public SystemZone? Zone { get; set; }
+
+    /// <summary>Writes of content into <see cref="Zone"/>.</summary>
+    public int ZoneWrites { get; private set; }
+
     /// <summary>Reads since <see cref="Restore"/>.</summary>
     public int Reads { get; private set; }
 
@@ -42,7 +48,8 @@ internal sealed class HostileDevice(byte[] pristine) : IBlockDevice
         _dirty.Clear();
         Length = pristine.Length;
         IsReadOnly = false;
-        Changes = MetadataChanges = Reads = 0;
+        Changes = MetadataChanges = Reads = ZoneWrites = 0;
+        Zone = null;
     }
 
     public void Touch(int offset, int length)
@@ -69,6 +76,7 @@ internal sealed class HostileDevice(byte[] pristine) : IBlockDevice
         Check(offset, buffer.Length);
         Changes++;
         MetadataChanges += tag == WriteTag.Data ? 0 : 1;
+        ZoneWrites += tag == WriteTag.Data && Zone?.Touches(offset, buffer.Length) == true ? 1 : 0;
         if (IsReadOnly)
         {
             throw new BlockDeviceException(BlockDeviceError.ReadOnly, "read-only");

@@ -6,12 +6,15 @@ namespace WinLoop.Ext4.Tests.Hostile;
 
 /// <summary>Everything a user could do with a volume, within bounds. Honest errors are swallowed call by call,
 /// all else comes out.</summary>
-internal sealed class HostileWalk(Ext4Volume volume, Random random)
+internal sealed class HostileWalk(Ext4Volume volume, Random random, byte[] buffer)
 {
     private const int MaxInodes = 120;
     private const int MaxEntries = 1500;
 
-    private readonly byte[] _buffer = new byte[128 << 10];
+    /// <summary>Bytes that the constructor wants.</summary>
+    public const int BufferSize = 128 << 10;
+
+    private readonly byte[] _buffer = buffer;
     private readonly List<uint> _directories = [], _files = [], _others = [];
     private readonly List<(uint Directory, byte[] Name)> _names = [];
 
@@ -31,8 +34,15 @@ internal sealed class HostileWalk(Ext4Volume volume, Random random)
         catch (Exception e) when (IsHonest(e))
         {
             Errors++;
+            if (e is Ext4CorruptException && !volume.IsReadOnly)
+            {
+                WentOn ??= $"writing goes on after: {e.Message}";
+            }
         }
     }
+
+    /// <summary>Damage that was met and did not stop the writing; null if there was none.</summary>
+    public string? WentOn { get; private set; }
 
     private void With(uint number, Action<Inode> action) => Try(() =>
     {
@@ -126,7 +136,10 @@ internal sealed class HostileWalk(Ext4Volume volume, Random random)
         });
         foreach (byte[] name in names)
         {
-            _names.Add((inode.Number, name));
+            if (!name.AsSpan().SequenceEqual("lost+found"u8))
+            {
+                _names.Add((inode.Number, name)); // without lost+found the checker complains, and rightly
+            }
             Try(() =>
             {
                 if (volume.Lookup(inode, name) is { } found)

@@ -16,13 +16,31 @@ internal enum TargetKind
 /// <param name="Length">Its bytes.</param>
 /// <param name="Number">Group or inode number (its own or its owner's).</param>
 /// <param name="Seed">Seed of its checksum where the owner decides.</param>
-internal readonly record struct Target(TargetKind Kind, int At, int Length, uint Number, uint Seed);
+/// <param name="Index">Which of those with the same kind and number.</param>
+internal readonly record struct Target(TargetKind Kind, int At, int Length, uint Number, uint Seed, int Index = 0)
+{
+    /// <summary>As recipes name it.</summary>
+    public override string ToString() => $"{Kind} {Number} {Index}";
+}
 
 /// <summary>Where the structures of an honest image are; reads the format by itself and trusts it.</summary>
 internal sealed class ImageMap
 {
     private readonly byte[] _image;
     private readonly List<Target> _targets = [];
+    private readonly JournalCopies? _copies;
+    private List<uint> _journal = [];
+
+    /// <param name="seed">The image. What is in its journal is found there.</param>
+    public ImageMap(HostileSeed seed) : this(seed.Settled ?? seed.Image)
+    {
+        if (seed.Settled is null)
+        {
+            return;
+        }
+        _copies = new JournalCopies(seed.Image, Geometry.BlockSizeBits, _journal);
+        ByKind = [.. ByKind.Select(kind => kind.Select(t => t with { At = _copies.Locate(t.At) }).ToArray())];
+    }
 
     public ImageMap(byte[] image)
     {
@@ -34,6 +52,14 @@ internal sealed class ImageMap
         for (uint group = 0; group < Geometry.GroupCount; group++)
         {
             AddGroup(group);
+        }
+        var seen = new Dictionary<(TargetKind, uint), int>();
+        for (int i = 0; i < _targets.Count; i++)
+        {
+            (TargetKind, uint) key = (_targets[i].Kind, _targets[i].Number);
+            int index = seen.GetValueOrDefault(key);
+            seen[key] = index + 1;
+            _targets[i] = _targets[i] with { Index = index };
         }
         ByKind = _targets.GroupBy(t => t.Kind).Select(g => g.ToArray()).ToArray();
         JournalUuid = _targets.Find(t => t.Kind == TargetKind.JournalSuperblock) is { Length: > 0 } jsb
@@ -47,12 +73,22 @@ internal sealed class ImageMap
     /// <summary>The structures, those of one kind together.</summary>
     public Target[][] ByKind { get; }
 
-    public int DescriptorAt(uint group) =>
+    /// <summary>A descriptor's first byte, in the journal if it is there.</summary>
+    public int DescriptorAt(uint group) => _copies?.Locate(HomeOfDescriptor(group)) ?? HomeOfDescriptor(group);
+
+    /// <summary>A structure by the name that it has in recipes.</summary>
+    public Target this[TargetKind kind, uint number, int index] =>
+        ByKind.Single(k => k[0].Kind == kind).Single(t => t.Number == number && t.Index == index);
+
+    /// <summary>Has the tag of a block in the journal match it again; nothing if it is not in the journal.</summary>
+    public void FixTag(HostileDevice device, int at) => _copies?.FixTag(device, at);
+
+    private int HomeOfDescriptor(uint group) =>
         ((Geometry.BlockSize == 1024 ? 2 : 1) << Geometry.BlockSizeBits) + ((int)group * Geometry.DescriptorSize);
 
     private void AddGroup(uint group)
     {
-        int at = DescriptorAt(group);
+        int at = HomeOfDescriptor(group);
         _targets.Add(new Target(TargetKind.Descriptor, at, Geometry.DescriptorSize, group, 0));
         var descriptor = new GroupDescriptor(_image.AsSpan(at, Geometry.DescriptorSize));
         AddBlock(TargetKind.BlockBitmap, descriptor.BlockBitmap, group, 0);
@@ -77,7 +113,8 @@ internal sealed class ImageMap
             AddBlock(TargetKind.AttributeBlock, acl, number, Geometry.ChecksumSeed);
         }
         int type = U16(at) & 0xF000;
-        if (type is not (0x8000 or 0x4000 or 0xA000))
+        const uint inlineData = 0x10000000;
+        if (type is not (0x8000 or 0x4000 or 0xA000) || (U32(at + InodeRecord.FlagsAt) & inlineData) != 0)
         {
             return;
         }
@@ -91,6 +128,10 @@ internal sealed class ImageMap
         else if (type != 0xA000 || U32(at + InodeRecord.SizeAt) >= 60)
         {
             AddPointers(area, number, blocks);
+        }
+        if (number == Superblock.JournalInode && Superblock.Has(CompatFeatures.HasJournal))
+        {
+            _journal = [.. blocks.Select(b => b.Physical)];
         }
         foreach ((uint logical, uint block) in blocks)
         {

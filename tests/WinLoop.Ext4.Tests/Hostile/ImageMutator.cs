@@ -17,49 +17,85 @@ internal sealed class ImageMutator(ImageMap map)
          0x58, 0x5C, 0x60, 0x64, 0x68, 0x6C, 0x74, 0x76, 0x80];
     private static readonly int[] s_htreeRootFields = [0x00, 0x04, 0x06, 0x0C, 0x10, 0x12, 0x18, 0x1C, 0x1D, 0x1E, 0x1F, 0x20, 0x22, 0x24, 0x28, 0x2C, 0x30];
 
+    private const IncompatFeatures KnownIncompat = IncompatFeatures.FileType | IncompatFeatures.Extents | IncompatFeatures.Bit64 |
+        IncompatFeatures.FlexBg | IncompatFeatures.CsumSeed;
+    private const RoCompatFeatures KnownRoCompat = RoCompatFeatures.SparseSuper | RoCompatFeatures.LargeFile | RoCompatFeatures.HugeFile |
+        RoCompatFeatures.DirNlink | RoCompatFeatures.ExtraIsize | RoCompatFeatures.MetadataCsum;
+
     private readonly List<Target> _touched = [];
 
     /// <summary>What was done, for a failure's report.</summary>
     public List<string> Log { get; } = [];
 
-    public void Mutate(HostileDevice device, Random random)
+    /// <summary>How many mutations the last call had to choose from.</summary>
+    public int Count { get; private set; }
+
+    /// <summary>Damages an image.</summary>
+    /// <param name="device">The image.</param>
+    /// <param name="random">Decides what.</param>
+    /// <param name="mask">The mutations that are made, a bit each; the others are thought out and left out.</param>
+    public void Mutate(HostileDevice device, Random random, int mask = -1)
     {
-        _touched.Clear();
-        Log.Clear();
-        int count = random.Next(3) == 0 ? random.Next(2, 9) : 1;
-        for (int i = 0; i < count; i++)
+        Begin();
+        Count = random.Next(3) == 0 ? random.Next(2, 9) : 1;
+        // Each has numbers of its own, so that it is the same without the others.
+        int[] seeds = new int[Count];
+        for (int i = 0; i < Count; i++)
         {
-            switch (random.Next(40))
+            seeds[i] = random.Next();
+        }
+        bool isFixed = random.Next(10) < 8;
+        if (random.Next(10) < 7)
+        {
+            HideFeatures(device);
+        }
+        for (int i = 0; i < Count; i++)
+        {
+            if ((mask & (1 << i)) != 0)
             {
-                case 0:
-                    device.Length = random.Next(2) == 0 ? random.NextInt64(device.Bytes.Length) : device.Bytes.Length - 1024;
-                    Log.Add($"cut to {device.Length}");
-                    break;
-                case 1:
-                    int at = random.Next(device.Bytes.Length);
-                    device.Touch(at, 1);
-                    device.Bytes[at] ^= (byte)(1 << random.Next(8));
-                    Log.Add($"flip at {at}");
-                    break;
-                case 2:
-                    Target from = Pick(random), to = Pick(random);
-                    int length = Math.Min(from.Length, to.Length);
-                    device.Touch(to.At, length);
-                    device.Bytes.AsSpan(from.At, length).ToArray().CopyTo(device.Bytes, to.At);
-                    _touched.Add(to);
-                    Log.Add($"copy {from} over {to}");
-                    break;
-                default:
-                    MutateField(device, Pick(random), random);
-                    break;
+                MutateOnce(device, new Random(seeds[i]));
             }
         }
-        if (random.Next(10) < 8)
+        if (isFixed)
         {
-            foreach (Target target in _touched)
-            {
-                Fix(device, target);
-            }
+            Fix(device);
+        }
+    }
+
+    // What stands in the way of a mount.
+    private void HideFeatures(HostileDevice device)
+    {
+        (IReadOnlyList<string> refused, IReadOnlyList<string> readOnly) = FeatureSupport.Check(map.Superblock);
+        if (refused.Count + readOnly.Count > 0 && map.Superblock.Has(IncompatFeatures.Extents))
+        {
+            Target superblock = map[TargetKind.Superblock, 0, 0];
+            Set(device, superblock, 0x60, 4, (ulong)(map.Superblock.Incompat & KnownIncompat));
+            Set(device, superblock, 0x64, 4, (ulong)(map.Superblock.RoCompat & KnownRoCompat));
+        }
+    }
+
+    private void MutateOnce(HostileDevice device, Random random)
+    {
+        switch (random.Next(40))
+        {
+            case 0:
+                device.Length = random.Next(2) == 0 ? random.NextInt64(device.Bytes.Length) : device.Bytes.Length - 1024;
+                Log.Add($"cut {device.Length}");
+                break;
+            case 1:
+                int at = random.Next(device.Bytes.Length);
+                device.Touch(at, 1);
+                int bit = random.Next(8);
+                device.Bytes[at] ^= (byte)(1 << bit);
+                Log.Add($"flip {at} {bit}");
+                break;
+            case 2:
+                Target from = Pick(random), to = Pick(random);
+                Copy(device, from, to);
+                break;
+            default:
+                MutateField(device, Pick(random), random);
+                break;
         }
     }
 
@@ -82,14 +118,48 @@ internal sealed class ImageMutator(ImageMap map)
         {
             return;
         }
-        bool isBig = target.Kind is TargetKind.JournalBlock or TargetKind.JournalSuperblock;
-        Span<byte> place = device.Bytes.AsSpan(target.At + field, width);
-        ulong old = Get(place, isBig);
-        ulong value = Value(device.Bytes, target, field, width, old, isBig, random);
+        bool isBig = IsBig(target.Kind);
+        ulong old = Get(device.Bytes.AsSpan(target.At + field, width), isBig);
+        Set(device, target, field, width, Value(device.Bytes, target, field, width, old, isBig, random));
+    }
+
+    private static bool IsBig(TargetKind kind) => kind is TargetKind.JournalBlock or TargetKind.JournalSuperblock;
+
+    /// <summary>Begins a new list of changes.</summary>
+    public void Begin()
+    {
+        _touched.Clear();
+        Log.Clear();
+    }
+
+    /// <summary>Sets a field.</summary>
+    public void Set(HostileDevice device, Target target, int field, int width, ulong value)
+    {
         device.Touch(target.At, target.Length);
-        Set(place, value, isBig);
+        Set(device.Bytes.AsSpan(target.At + field, width), value, IsBig(target.Kind));
         _touched.Add(target);
-        Log.Add($"{target.Kind} {target.Number} at {target.At}+0x{field:X}: {old:X} -> {value:X} ({width})");
+        Log.Add($"set {target} +{field:X} {width} {value:X}");
+    }
+
+    /// <summary>Puts one structure over another.</summary>
+    public void Copy(HostileDevice device, Target from, Target to)
+    {
+        int length = Math.Min(from.Length, to.Length);
+        device.Touch(to.At, length);
+        device.Bytes.AsSpan(from.At, length).ToArray().CopyTo(device.Bytes, to.At);
+        _touched.Add(to);
+        Log.Add($"copy {from} {to}");
+    }
+
+    /// <summary>Has the checksums of all that was changed match again.</summary>
+    public void Fix(HostileDevice device)
+    {
+        foreach (Target target in _touched)
+        {
+            Fix(device, target);
+            map.FixTag(device, target.At);
+        }
+        Log.Add("fix");
     }
 
     // Mostly a known field, else anywhere.
@@ -198,13 +268,14 @@ internal sealed class ImageMutator(ImageMap map)
                     var descriptor = new GroupDescriptor(table);
                     if (geometry.HasMetadataChecksums && target.Kind == TargetKind.BlockBitmap)
                     {
-                        descriptor.BlockBitmapChecksum = Crc32C.Compute(geometry.ChecksumSeed, raw[..((int)geometry.BlocksPerGroup / 8)]);
+                        descriptor.BlockBitmapChecksum = Crc32C.Compute(geometry.ChecksumSeed, raw[..Math.Min(raw.Length, (int)geometry.BlocksPerGroup / 8)]);
                     }
                     else if (geometry.HasMetadataChecksums)
                     {
                         descriptor.InodeBitmapChecksum = Crc32C.Compute(geometry.ChecksumSeed, raw[..((int)geometry.InodesPerGroup / 8)]);
                     }
                     FixDescriptor(table, target.Number);
+                    map.FixTag(device, at);
                     break;
                 case TargetKind.Inode when geometry.HasMetadataChecksums:
                     uint seed = geometry.InodeSeed(target.Number, ReadUInt32LittleEndian(raw[InodeRecord.GenerationAt..]));
