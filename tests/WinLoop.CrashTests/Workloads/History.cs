@@ -56,6 +56,11 @@ internal sealed class History
             versions.Add(new Version(_snapshots.Count, attempted));
             versions.Add(new Version(_snapshots.Count, Model.Find(operation.Split(' ')[1]).Content));
         }
+        if (node != 0 && Model.Find(operation.Split(' ')[1]).Content is { } now)
+        {
+            // Also of a file without a name: if the loss of the name is lost, what was written since may be there.
+            NoteVersion(node, now);
+        }
         bool isSplit = outcome.Content is not null || attempted is not null || (!isPersistence && spansCommit);
         _steps.Add(new Step(operation, before, after, outcome, node, isSplit));
         if (isPersistence && outcome.Error == 0)
@@ -98,19 +103,23 @@ internal sealed class History
         Dictionary<string, TreeEntry> snapshot = Model.Snapshot();
         foreach (TreeEntry entry in snapshot.Values)
         {
-            if (entry.Content is not { } content)
+            if (entry.Content is { } content)
             {
-                continue;
-            }
-            if (!_versions.TryGetValue(entry.Node, out List<Version>? versions))
-            {
-                _versions[entry.Node] = versions = [];
-            }
-            if (versions.Count == 0 || !ReferenceEquals(versions[^1].Content, content))
-            {
-                versions.Add(new Version(_snapshots.Count, content));
+                NoteVersion(entry.Node, content);
             }
         }
         _snapshots.Add(snapshot);
+    }
+
+    private void NoteVersion(int node, byte[] content)
+    {
+        if (!_versions.TryGetValue(node, out List<Version>? versions))
+        {
+            _versions[node] = versions = [];
+        }
+        if (versions.Count == 0 || !ReferenceEquals(versions[^1].Content, content))
+        {
+            versions.Add(new Version(_snapshots.Count, content));
+        }
     }
 }
