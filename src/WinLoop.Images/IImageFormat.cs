@@ -34,6 +34,10 @@ public sealed record ImageFormatOptions
     /// Null: such files are refused.</summary>
     public Func<string, bool, IGrowableDevice>? OpenRelated { get; init; }
 
+    /// <summary>Told, in one line each, what a user must know of a disk that opens all the same: that it is read-only
+    /// although writing was asked for, and why. Null: nobody listens.</summary>
+    public Action<string>? Note { get; init; }
+
     /// <summary>How many files stand above this one in the chain; more than <see cref="MaxDepth"/> is refused.</summary>
     public int Depth { get; init; }
 }

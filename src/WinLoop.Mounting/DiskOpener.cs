@@ -13,9 +13,10 @@ internal static class DiskOpener
     /// <param name="options">Offset and size limit, which count in the disk.</param>
     /// <param name="folder">Where other files that the image names may be; null = nowhere.</param>
     /// <param name="what">What fails if it fails.</param>
+    /// <param name="notes">Gets what the format says of a disk that opens all the same; null = nobody reads it.</param>
     /// <param name="format">The container's name; null if there is none.</param>
     /// <exception cref="MountException">Why not.</exception>
-    internal static IBlockDevice Open(LoopDevice file, MountOptions options, string? folder, string what, out string? format)
+    internal static IBlockDevice Open(LoopDevice file, MountOptions options, string? folder, string what, ICollection<string>? notes, out string? format)
     {
         format = null;
         if (file.Identity.IsBlockDevice || ImageFormats.Find(file) is not { } found)
@@ -30,6 +31,7 @@ internal static class DiskOpener
             disk = found.Open(file, new ImageFormatOptions
             {
                 IsReadOnly = file.IsReadOnly,
+                Note = notes is null ? null : notes.Add,
                 OpenRelated = (name, isWritable) => OpenRelated(folder, name, isWritable, what),
             });
         }

@@ -55,7 +55,7 @@ public static class ImageInspector
             });
             IBlockDevice? disk = null;
             using var closer = new Closer(() => (disk ?? file).Dispose());
-            IBlockDevice image = disk = DiskOpener.Open(file, options, System.IO.Path.GetDirectoryName(real), what, out string? format);
+            IBlockDevice image = disk = DiskOpener.Open(file, options, System.IO.Path.GetDirectoryName(real), what, null, out string? format);
             PartitionTable table = PartitionTable.Read(image);
             var contents = new ImageContents
             {

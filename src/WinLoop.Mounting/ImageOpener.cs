@@ -84,7 +84,7 @@ public static class ImageOpener
         try
         {
             MountOptions whole = options with { Offset = null, SizeLimit = null };
-            disk = DiskOpener.Open(image, whole, System.IO.Path.GetDirectoryName(real), what, out string? format);
+            disk = DiskOpener.Open(image, whole, System.IO.Path.GetDirectoryName(real), what, notes, out string? format);
             if (format != null && overlay.File != null)
             {
                 throw new MountException(MountError.Unsupported, what, $"an overlay file over an image in {format} is not supported",
@@ -122,7 +122,7 @@ public static class ImageOpener
         IBlockDevice disk = image;
         try
         {
-            disk = DiskOpener.Open(image, options, folder, what, out string? format);
+            disk = DiskOpener.Open(image, options, folder, what, notes, out string? format);
             LocatedVolume located = Locate(disk, partition, options.Offset != null, what);
             foreach (string warning in located.Warnings)
             {
