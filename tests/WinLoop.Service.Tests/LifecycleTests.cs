@@ -184,7 +184,7 @@ public sealed class LifecycleTests : IDisposable
         string image = _service.MakeImage(Bob);
         _service.Succeed(Bob, "mount", image, _service.MakeDirectory(Bob), "--service");
         _service.Succeed(Alice, "unmount", Path.Combine(_service.HomeOf(Alice), "0.ext4"));
-        _service.Succeed(Alice, "mount", Path.Combine(_service.HomeOf(Alice), "more.ext4"), _service.MakeDirectory(Alice, "more"), "--service");
+        _service.Succeed(Alice, "mount", Path.Combine(_service.HomeOf(Alice), "more.ext4"), Path.Combine(_service.HomeOf(Alice), "more"), "--service");
     }
 
     [Fact]

@@ -8,6 +8,7 @@ internal sealed partial class InodeScanner
 {
     private const uint ResizeInode = 7, BadBlocksInode = 1, BootLoaderInode = 5;
     private const int FastSymlinkLimit = 60;
+    private const int ExtentDepthAt = 6;
     // Blocks that a directory may have past its size (s_prealloc_dir_blocks) are not worth a field: nobody has any.
 
     /// <summary>Reserved inodes. True if it goes on like an ordinary one.</summary>
@@ -207,6 +208,14 @@ internal sealed partial class InodeScanner
         if (_walker.DataBlocks != 1 || _walker.FirstPhysical == 0)
         {
             Add(FindingCode.Symlink, inode, $"a symbolic link with {_walker.DataBlocks} blocks");
+            return;
+        }
+        bool hasTree = hasExtents
+            ? ReadUInt16LittleEndian(area[ExtentDepthAt..]) != 0
+            : area[sizeof(uint)..].ContainsAnyExcept((byte)0);
+        if (hasTree)
+        {
+            Add(FindingCode.Symlink, inode, "a symbolic link with blocks that map blocks");
             return;
         }
         if (_target.Length != state.Geometry.BlockSize)

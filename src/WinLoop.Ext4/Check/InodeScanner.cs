@@ -126,6 +126,10 @@ internal sealed partial class InodeScanner(CheckState state)
             {
                 Add(FindingCode.DeletionTime, inode, "deleted, but without a deletion time");
             }
+            else if (deleted != 0 && deleted < geometry.InodesCount)
+            {
+                Add(FindingCode.DeletionTime, inode, $"looks like a member of the list of orphans, with inode {deleted} behind it");
+            }
             return;
         }
         DirectoryEntryType type = DirectoryEntryTypes.FromMode(mode);

@@ -2,6 +2,7 @@ using WinLoop.Ext4.Format;
 using WinLoop.Ext4.Journal;
 using WinLoop.Ext4.Journal.Recovery;
 using WinLoop.Storage;
+using static System.Buffers.Binary.BinaryPrimitives;
 
 namespace WinLoop.Ext4.Check;
 
@@ -19,7 +20,15 @@ internal sealed class JournalCheck(CheckState state)
             {
                 Add(FindingCode.JournalInode, $"inode {superblock.JournalInode} is named as journal on a volume without one");
             }
+            else if (superblock.JournalDevice != 0 || superblock.JournalUuid.ContainsAnyExcept((byte)0))
+            {
+                Add(FindingCode.JournalInode, "a device is named as journal on a volume without one");
+            }
             return;
+        }
+        if (superblock.JournalUuid.ContainsAnyExcept((byte)0))
+        {
+            Add(FindingCode.JournalInode, "a device is named as journal beside the journal inode");
         }
         uint number = superblock.JournalInode;
         if (number > state.Geometry.InodesCount)
@@ -37,6 +46,11 @@ internal sealed class JournalCheck(CheckState state)
             {
                 Add(FindingCode.JournalInode, $"the journal has only {map.Count} blocks", number);
                 return;
+            }
+            if (SizeOf(number) is { } size && size != (ulong)map.Count << state.Geometry.BlockSizeBits)
+            {
+                // The copy in the superblock served instead of the inode.
+                Add(FindingCode.JournalInode, $"the journal's {map.Count} blocks are not what its size of {size} bytes says", number);
             }
             JournalSuperblock journal = JournalRecovery.ReadSuperblock(state.Device, state.Geometry, map);
             JournalFormat.Create(journal, state.Geometry.BlockSize, map.Count);
@@ -65,6 +79,14 @@ internal sealed class JournalCheck(CheckState state)
         {
             state.States[slot] |= (byte)InodeState.Hidden;
         }
+    }
+
+    private ulong? SizeOf(uint inode)
+    {
+        byte[] raw = new byte[state.Geometry.InodeSize];
+        return state.TryReadInode(inode, raw)
+            ? ReadUInt32LittleEndian(raw.AsSpan(InodeRecord.SizeAt)) | ((ulong)ReadUInt32LittleEndian(raw.AsSpan(InodeRecord.SizeHighAt)) << 32)
+            : null;
     }
 
     private void Add(FindingCode code, string text, uint? inode = null) => state.Findings.Add(0, code, text, inode);

@@ -35,7 +35,8 @@ internal sealed class ResizeInodeCheck(CheckState state)
         bool isShaped = (ReadUInt16LittleEndian(_inode) & InodeMode.TypeMask) == InodeMode.Regular &&
             ReadUInt16LittleEndian(_inode.AsSpan(InodeRecord.LinksAt)) != 0 && geometry.IsValidRange(top, 1) &&
             area[..(DoubleIndirect * sizeof(uint))].IndexOfAnyExcept((byte)0) < 0 &&
-            ReadUInt32LittleEndian(area[((Pointers - 1) * sizeof(uint))..]) == 0;
+            ReadUInt32LittleEndian(area[((Pointers - 1) * sizeof(uint))..]) == 0 &&
+            ReadUInt32LittleEndian(_inode.AsSpan(InodeRecord.FileAclAt)) == 0 && Size() <= LargestSize(geometry);
         if (!isShaped)
         {
             Add("the resize inode is damaged");
@@ -48,6 +49,11 @@ internal sealed class ResizeInodeCheck(CheckState state)
         }
         if (!state.TryRead(0, _top, top, Number))
         {
+            return;
+        }
+        if (CountListed() != geometry.ReservedDescriptorBlocks)
+        {
+            Add($"the resize inode lists {CountListed()} blocks, {geometry.ReservedDescriptorBlocks} are reserved");
             return;
         }
         uint perBlock = (uint)geometry.BlockSize / sizeof(uint);
@@ -65,6 +71,26 @@ internal sealed class ResizeInodeCheck(CheckState state)
                 return;
             }
         }
+    }
+
+    private ulong Size() => ReadUInt32LittleEndian(_inode.AsSpan(InodeRecord.SizeAt)) |
+        ((ulong)ReadUInt32LittleEndian(_inode.AsSpan(InodeRecord.SizeHighAt)) << 32);
+
+    // What a double indirect block reaches.
+    private static ulong LargestSize(Geometry geometry)
+    {
+        ulong perBlock = (ulong)geometry.BlockSize / sizeof(uint);
+        return (DoubleIndirect - 1 + perBlock + (perBlock * perBlock)) << geometry.BlockSizeBits;
+    }
+
+    private int CountListed()
+    {
+        int count = 0;
+        for (int at = 0; at < _top.Length; at += sizeof(uint))
+        {
+            count += ReadUInt32LittleEndian(_top.AsSpan(at)) == 0 ? 0 : 1;
+        }
+        return count;
     }
 
     private bool ListsCopies(ulong block)

@@ -35,6 +35,10 @@ internal sealed class SuperblockPass(CheckState state)
         {
             Add(FindingCode.BadSuperblock, $"s_desc_size is impossible ({superblock.DescriptorSize})");
         }
+        if (geometry.Has(IncompatFeatures.CsumSeed) && !geometry.HasMetadataChecksums)
+        {
+            Add(FindingCode.BadSuperblock, "metadata_csum_seed is set without metadata_csum");
+        }
         CheckExtraSize(superblock.MinExtraInodeSize, "s_min_extra_isize");
         CheckExtraSize(superblock.WantExtraInodeSize, "s_want_extra_isize");
         if (superblock.BlockGroupNumber != 0)

@@ -42,9 +42,11 @@ internal sealed partial class FileStore
                     break;
                 case AllocateMode.CollapseRange:
                     CollapseRange(inode, offset, length);
+                    CommitMove();
                     break;
                 case AllocateMode.InsertRange:
                     InsertRange(inode, offset, length);
+                    CommitMove();
                     break;
                 default:
                     Preallocate(inode, offset, offset + length, keepSize, caller);
@@ -244,6 +246,10 @@ internal sealed partial class FileStore
             handle?.Dispose();
         }
     }
+
+    // A block that has moved is written in place, and until the move is durable it is a block of another part of the file after
+    // a power cut. So the caller, who still has the lock, waits for that.
+    private void CommitMove() => volume.Journal.Commit(volume.Journal.RunningTid);
 
     private void RequireAligned(long offset, long length)
     {

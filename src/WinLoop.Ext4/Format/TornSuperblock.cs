@@ -9,6 +9,10 @@ namespace WinLoop.Ext4.Format;
 /// </summary>
 internal static class TornSuperblock
 {
+    private const CompatFeatures KnownCompat = CompatFeatures.HasJournal | CompatFeatures.ExtAttr | CompatFeatures.ResizeInode |
+        CompatFeatures.DirIndex | CompatFeatures.SparseSuper2 | CompatFeatures.FastCommit | CompatFeatures.StableInodes | CompatFeatures.OrphanFile;
+    private const RoCompatFeatures SetWhileMounted = RoCompatFeatures.LargeFile | RoCompatFeatures.DirNlink | RoCompatFeatures.OrphanPresent;
+
     /// <summary>The superblock with a fresh checksum, or null if it is not a torn one.</summary>
     public static Superblock? TryRebuild(IBlockDevice device)
     {
@@ -27,7 +31,8 @@ internal static class TornSuperblock
         try
         {
             Geometry geometry = Geometry.Create(torn, device.Length);
-            bool isProven = HasMatchingDescriptor(device, geometry, torn) &&
+            // Without a backup to compare it with, at least nothing that no mkfs writes.
+            bool isProven = IsPlausible(torn) && HasMatchingDescriptor(device, geometry, torn) &&
                 (SuperblockReader.FindBackup(device) is not { } backup || DescribesSameVolume(torn, backup.Superblock));
             return isProven ? torn : null;
         }
@@ -36,6 +41,9 @@ internal static class TornSuperblock
             return null;
         }
     }
+
+    /// <summary>Whether the fields that no other proof covers hold what some mkfs writes.</summary>
+    internal static bool IsPlausible(Superblock superblock) => superblock.RevisionLevel == 1 && (superblock.Compat & ~KnownCompat) == 0;
 
     // The checksum of group 0's descriptor is seeded with the volume's seed.
     private static bool HasMatchingDescriptor(IBlockDevice device, Geometry geometry, Superblock sb)
@@ -48,10 +56,12 @@ internal static class TornSuperblock
 
     /// <summary>Whether all that no driver changes while it is mounted is the same.</summary>
     internal static bool DescribesSameVolume(Superblock a, Superblock b) =>
-        a.Uuid.SequenceEqual(b.Uuid) && a.BlocksCount == b.BlocksCount && a.InodesCount == b.InodesCount &&
+        a.Uuid.SequenceEqual(b.Uuid) && a.RevisionLevel == b.RevisionLevel && a.BlocksCount == b.BlocksCount && a.InodesCount == b.InodesCount &&
         a.LogBlockSize == b.LogBlockSize && a.BlocksPerGroup == b.BlocksPerGroup && a.InodesPerGroup == b.InodesPerGroup &&
         a.InodeSize == b.InodeSize && a.DescriptorSize == b.DescriptorSize && a.FirstInode == b.FirstInode &&
         (a.Incompat & ~IncompatFeatures.Recover) == (b.Incompat & ~IncompatFeatures.Recover) &&
+        (a.Compat & ~CompatFeatures.ExtAttr) == (b.Compat & ~CompatFeatures.ExtAttr) &&
+        (a.RoCompat & ~SetWhileMounted) == (b.RoCompat & ~SetWhileMounted) &&
         a.HashSeed.SequenceEqual(b.HashSeed) && a.JournalInode == b.JournalInode && a.OrphanFileInode == b.OrphanFileInode &&
         a.ChecksumSeed == b.ChecksumSeed && a.LogGroupsPerFlex == b.LogGroupsPerFlex;
 }

@@ -48,7 +48,7 @@ public sealed class TreeCopier(CopyOptions options, Action<string, long>? progre
     private const int Piece = 1 << 20;
     // Deeper than any path of Linux; a damaged volume may have directories that hold themselves.
     /// <summary>How deep directories may be nested in what is copied or listed as a whole: the stack's bound. A mount has none.</summary>
-    public const int MaximumDepth = 2048;
+    public const int MaximumDepth = 1024;
 
     private readonly byte[] _buffer = new byte[Piece];
     private readonly Dictionary<Key, FileNode> _linked = [];

@@ -55,7 +55,9 @@ public sealed class DiskTests(ITestOutputHelper output)
         byte[] buffer = new byte[300_000];
         disk.Write(new byte[8 * MiB], 0);
         disk.Flush();
-        for (int round = 0; round < 2; round++)
+        // The runtime allocates a few kilobytes when it compiles a method again, at a time of its choosing.
+        long least = long.MaxValue;
+        for (int round = 0; round < 8 && least > 0; round++)
         {
             long before = GC.GetAllocatedBytesForCurrentThread();
             for (int i = 0; i < 1000; i++)
@@ -64,9 +66,10 @@ public sealed class DiskTests(ITestOutputHelper output)
                 disk.Write(buffer.AsSpan(0, 5000), i * 6007L % (8 * MiB - buffer.Length));
             }
 
-            long allocated = GC.GetAllocatedBytesForCurrentThread() - before;
-            Assert.True(round == 0 || allocated == 0, $"{allocated} bytes");
+            least = Math.Min(least, GC.GetAllocatedBytesForCurrentThread() - before);
         }
+
+        Assert.Equal(0, least);
     }
 
     [Fact]

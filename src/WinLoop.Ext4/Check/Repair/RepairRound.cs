@@ -72,7 +72,7 @@ internal sealed class RepairRound(CheckState state, IBlockDevice device, RepairO
     {
         Superblock superblock = state.Superblock;
         int before = actions.Count;
-        if (report.Has(FindingCode.SuperblockChecksum) || report.Has(FindingCode.SuperblockRebuilt))
+        if (report.Has(FindingCode.SuperblockRebuilt) || (report.Has(FindingCode.SuperblockChecksum) && TornSuperblock.IsPlausible(superblock)))
         {
             actions.Add("renewed the superblock's checksum");
         }
