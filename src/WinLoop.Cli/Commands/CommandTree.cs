@@ -41,6 +41,7 @@ internal static class CommandTree
         [
             ("mount", MountCommand.Create), ("unmount", UnmountCommand.Create), ("list", ListCommand.Create),
             ("info", InfoCommand.Create), ("create", CreateCommand.Create), ("check", CheckCommand.Create),
+            ("resize", ResizeCommand.Create), ("trim", TrimCommand.Create),
             ("ls", LsCommand.Create), ("cat", CatCommand.Create), ("cp", CpCommand.Create), ("stat", StatCommand.Create),
             ("doctor", DoctorCommand.Create), ("completion", CompletionCommand.Create),
         ];

@@ -37,6 +37,12 @@ internal sealed record ListedMount(
 internal sealed record CreateAnswer(
     string Image, long Size, int BlockSize, ulong Blocks, uint Inodes, int InodeSize, long Journal, string Label, string Uuid);
 
+/// <summary>The answer of <c>resize</c>; sizes in bytes. <paramref name="Directory"/> is null if it was not mounted.</summary>
+internal sealed record ResizeAnswer(string Image, string? Directory, long SizeBefore, long Size, long FileSize, int BlockSize, long Blocks);
+
+/// <summary>The answer of <c>trim</c>; <paramref name="Bytes"/> are free, those that were trimmed before among them.</summary>
+internal sealed record TrimAnswer(string Image, string? Directory, long Bytes);
+
 /// <summary>The answer of <c>ls</c>.</summary>
 internal sealed record LsAnswer(IReadOnlyList<LsEntry> Entries);
 
@@ -60,6 +66,8 @@ internal sealed record DoctorItem(string Name, string State, string Finding, str
 [JsonSerializable(typeof(UnmountAllAnswer))]
 [JsonSerializable(typeof(ListAnswer))]
 [JsonSerializable(typeof(CreateAnswer))]
+[JsonSerializable(typeof(ResizeAnswer))]
+[JsonSerializable(typeof(TrimAnswer))]
 [JsonSerializable(typeof(InfoAnswer))]
 [JsonSerializable(typeof(CheckAnswer))]
 [JsonSerializable(typeof(DoctorAnswer))]

@@ -1,5 +1,6 @@
 using WinLoop.Ext4.Format;
 using WinLoop.Ext4.Resize;
+using WinLoop.Storage;
 
 namespace WinLoop.Ext4;
 
@@ -26,15 +27,31 @@ public sealed partial class Ext4Volume
     private readonly Lock _resizing = new();
 
     /// <summary>How large the volume can grow, in bytes.</summary>
-    public long MaximumSize => (long)Math.Min(GrowthLimits.Of(Geometry).Blocks, (ulong)(long.MaxValue >> Geometry.BlockSizeBits)) << Geometry.BlockSizeBits;
+    public long MaximumSize => BytesOf(GrowthLimits.Of(Geometry).Blocks, Geometry);
+
+    /// <summary>How large a volume can grow, in bytes, and what ends it there.</summary>
+    /// <param name="superblock">Its superblock.</param>
+    /// <param name="deviceLength">Bytes in its device.</param>
+    /// <exception cref="Ext4CorruptException">The superblock is damaged.</exception>
+    public static (long Bytes, string Reason) LargestSize(Superblock superblock, long deviceLength)
+    {
+        Geometry geometry = Geometry.Create(superblock, deviceLength);
+        GrowthLimits limits = GrowthLimits.Of(geometry);
+        return (BytesOf(limits.Blocks, geometry), limits.Reason);
+    }
+
+    private static long BytesOf(ulong blocks, Geometry geometry) =>
+        (long)Math.Min(blocks, (ulong)(long.MaxValue >> geometry.BlockSizeBits)) << geometry.BlockSizeBits;
 
     /// <summary>
-    /// Makes the volume larger while it is in use. The device is that large already. With a journal, a cut at any moment
+    /// Makes the volume larger while it is in use. A device that can grow grows first; any other is that
+    /// large already. With a journal, a cut at any moment
     /// leaves a sound volume of the old size, the new one, or one between them.
     /// </summary>
     /// <param name="bytes">The new size; rounded down to pages, and to the last group that is worth its metadata.</param>
     /// <exception cref="Ext4Exception">EINVAL: smaller than the volume; EFBIG: the volume cannot grow so far; ENOSPC: the
     /// device is smaller than that; EROFS; EIO.</exception>
+    /// <exception cref="BlockDeviceException">The image file cannot grow, or the device fails.</exception>
     /// <exception cref="Ext4NotSupportedException">The journal is too short for the change.</exception>
     /// <exception cref="Ext4CorruptException">Something that the growth needs is damaged.</exception>
     public ResizeResult Grow(long bytes)
@@ -62,6 +79,7 @@ public sealed partial class Ext4Volume
         {
             return new ResizeResult(before, before, Geometry.BlockSize);
         }
+        using var device = new DeviceGrowth(this, target, bytes);
         double reservedShare = Superblock.ReservedBlocksCount / (double)before;
         uint firstChanged = Geometry.GroupCount - 1;
         // Everything that the change needs is loaded, and with that checked, before the first of it.
@@ -85,6 +103,33 @@ public sealed partial class Ext4Volume
         return new ResizeResult(before, target, Geometry.BlockSize);
     }
 
+    // The image file is longer before the volume is; if the volume did not get a block of it, it is as it was afterwards.
+    private readonly ref struct DeviceGrowth : IDisposable
+    {
+        private readonly Ext4Volume _volume;
+        private readonly ulong _blocks;
+        private readonly long _length;
+
+        public DeviceGrowth(Ext4Volume volume, ulong target, long bytes)
+        {
+            _volume = volume;
+            _blocks = volume.Geometry.BlocksCount;
+            _length = volume.Device.Length;
+            if ((ulong)_length >> volume.Geometry.BlockSizeBits < target)
+            {
+                ((IResizableDevice)volume.Device).SetLength(bytes & ~511L);
+            }
+        }
+
+        public void Dispose()
+        {
+            if (_volume.Device.Length > _length && _volume.Geometry.BlocksCount == _blocks && _volume.Journal.AbortReason is null)
+            {
+                ((IResizableDevice)_volume.Device).SetLength(_length);
+            }
+        }
+    }
+
     // Bytes to blocks, as mke2fs does it.
     private ulong PlanSize(long bytes)
     {
@@ -103,7 +148,7 @@ public sealed partial class Ext4Volume
         {
             throw new Ext4Exception(Errno.EFBIG, $"the volume can grow to {MaximumSize} bytes at most: {limits.Reason}");
         }
-        if (blocks > (ulong)Device.Length >> Geometry.BlockSizeBits)
+        if (blocks > (ulong)Device.Length >> Geometry.BlockSizeBits && Device is not IResizableDevice { CanResize: true })
         {
             throw new Ext4Exception(Errno.ENOSPC, $"the device has {Device.Length} bytes only");
         }

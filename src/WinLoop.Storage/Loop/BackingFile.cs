@@ -21,6 +21,12 @@ internal abstract class BackingFile : IDisposable
     /// <summary>The size now, in bytes; asks the system.</summary>
     internal abstract long GetLength();
 
+    /// <summary>Whether <see cref="SetLength"/> is possible.</summary>
+    internal abstract bool CanResize { get; }
+
+    /// <summary>Makes the file longer or shorter.</summary>
+    internal abstract void SetLength(long length);
+
     /// <summary>Whether no name leads to the file any more: it vanishes when it is closed.</summary>
     internal abstract bool IsUnlinked();
 

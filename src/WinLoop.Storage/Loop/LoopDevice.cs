@@ -34,7 +34,7 @@ public enum BackingFileState
 /// A writable device is locked against every other user, a read-only one against writers. A failed flush
 /// stays failed: the system has dropped what it could not write, and a second flush that succeeds would lie.
 /// </remarks>
-public sealed unsafe class LoopDevice : IBlockDevice, IQueueOperations
+public sealed unsafe class LoopDevice : IResizableDevice, IQueueOperations
 {
     /// <summary>The kernel's unit for the size of a block device.</summary>
     private const int SizeUnit = 512;
@@ -48,7 +48,9 @@ public sealed unsafe class LoopDevice : IBlockDevice, IQueueOperations
 
     private readonly BackingFile _file;
     private readonly long _offset;
-    private readonly long _fileLength;
+    private readonly bool _isWhole;
+    private long _fileLength;
+    private long _length;
     private BlockDeviceException? _failure;
     private volatile BackingFileState _state;
 
@@ -72,13 +74,14 @@ public sealed unsafe class LoopDevice : IBlockDevice, IQueueOperations
             length = Math.Min(length, options.SizeLimit);
         }
 
-        Length = length / SizeUnit * SizeUnit;
+        _length = length / SizeUnit * SizeUnit;
+        _isWhole = options.SizeLimit == 0;
         _state = file.IsUnlinked() ? BackingFileState.Unlinked : BackingFileState.Unchanged;
         Queue = new RequestQueue(this, new RequestQueueOptions { Name = "loop", OperationNames = OperationNames });
     }
 
     /// <inheritdoc/>
-    public long Length { get; }
+    public long Length => Volatile.Read(ref _length);
 
     /// <inheritdoc/>
     public bool IsReadOnly { get; }
@@ -191,6 +194,33 @@ public sealed unsafe class LoopDevice : IBlockDevice, IQueueOperations
         if (length > 0)
         {
             Issue(LoopOperation.WriteZeroes, null, offset, length);
+        }
+    }
+
+    /// <inheritdoc/>
+    public bool CanResize => !IsReadOnly && _isWhole && _file.CanResize;
+
+    /// <inheritdoc/>
+    public void SetLength(long length)
+    {
+        ArgumentOutOfRangeException.ThrowIfNegative(length);
+        ArgumentOutOfRangeException.ThrowIfNotEqual(length % SizeUnit, 0);
+        if (!CanResize)
+        {
+            throw new BlockDeviceException(BlockDeviceError.ReadOnly, $"the size of {Path} cannot be changed");
+        }
+
+        lock (_file)
+        {
+            // A shorter device first, a longer one last: nothing is asked of the file that it does not have.
+            if (length < _length)
+            {
+                Volatile.Write(ref _length, length);
+            }
+
+            _file.SetLength(checked(_offset + length));
+            Volatile.Write(ref _fileLength, _offset + length);
+            Volatile.Write(ref _length, length);
         }
     }
 
@@ -354,7 +384,7 @@ public sealed unsafe class LoopDevice : IBlockDevice, IQueueOperations
         }
 
         _state = _file.IsUnlinked() ? BackingFileState.Unlinked
-            : now > _fileLength ? BackingFileState.Grown
+            : now > Volatile.Read(ref _fileLength) ? BackingFileState.Grown
             : BackingFileState.Unchanged;
     }
 

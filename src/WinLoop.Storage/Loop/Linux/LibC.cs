@@ -78,6 +78,9 @@ internal static unsafe partial class LibC
     internal static partial nint pwrite(int fd, byte* buffer, nint count, long offset);
 
     [LibraryImport("libc", SetLastError = true)]
+    internal static partial int ftruncate(int fd, long length);
+
+    [LibraryImport("libc", SetLastError = true)]
     internal static partial int fdatasync(int fd);
 
     [LibraryImport("libc", SetLastError = true)]

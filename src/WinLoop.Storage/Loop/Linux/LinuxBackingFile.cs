@@ -120,6 +120,22 @@ internal sealed unsafe class LinuxBackingFile : BackingFile
     }
 
     /// <inheritdoc/>
+    internal override bool CanResize => !_isBlockDevice;
+
+    /// <inheritdoc/>
+    internal override void SetLength(long length)
+    {
+        while (LibC.ftruncate(_fd, length) != 0)
+        {
+            int errno = Marshal.GetLastPInvokeError();
+            if (errno != LibC.EINTR)
+            {
+                throw LinuxErrors.Transfer(errno, $"setting the size to {length} bytes", Path);
+            }
+        }
+    }
+
+    /// <inheritdoc/>
     internal override bool IsUnlinked() =>
         !_isBlockDevice && LibC.FileStatus(_fd, out LibC.StatX status) == 0 && status.LinkCount == 0;
 

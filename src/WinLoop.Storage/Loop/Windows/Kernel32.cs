@@ -41,6 +41,7 @@ internal static unsafe partial class Kernel32
     internal const uint IOCTL_DISK_GET_DRIVE_GEOMETRY = 0x00070000;
 
     internal const int FileStandardInfo = 1;
+    internal const int FileEndOfFileInfo = 6;
     internal const int FileIdInfo = 18;
 
     [LibraryImport("kernel32", EntryPoint = "CreateFileW", SetLastError = true, StringMarshalling = StringMarshalling.Utf16)]
@@ -68,6 +69,9 @@ internal static unsafe partial class Kernel32
 
     [LibraryImport("kernel32", SetLastError = true)]
     internal static partial int GetFileInformationByHandleEx(nint handle, int kind, void* result, uint size);
+
+    [LibraryImport("kernel32", SetLastError = true)]
+    internal static partial int SetFileInformationByHandle(nint handle, int kind, void* information, uint size);
 
     [LibraryImport("kernel32", SetLastError = true)]
     internal static partial int GetFileInformationByHandle(nint handle, ByHandleInformation* result);

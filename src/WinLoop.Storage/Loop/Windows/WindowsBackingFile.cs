@@ -89,6 +89,18 @@ internal sealed unsafe class WindowsBackingFile : BackingFile
     }
 
     /// <inheritdoc/>
+    internal override bool CanResize => !_isDrive;
+
+    /// <inheritdoc/>
+    internal override void SetLength(long length)
+    {
+        if (Kernel32.SetFileInformationByHandle(_handle, Kernel32.FileEndOfFileInfo, &length, sizeof(long)) == 0)
+        {
+            throw WindowsErrors.Transfer(Marshal.GetLastPInvokeError(), $"setting the size to {length} bytes", Path);
+        }
+    }
+
+    /// <inheritdoc/>
     internal override bool IsUnlinked()
     {
         if (_isDrive)
