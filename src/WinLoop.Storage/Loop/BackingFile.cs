@@ -27,6 +27,9 @@ internal abstract class BackingFile : IDisposable
     /// <summary>When a file was last written to, in <see cref="DateTime.Ticks"/> of UTC; 0 for a block device.</summary>
     internal virtual long GetModifiedTicks() => 0;
 
+    /// <summary>Whether <see cref="SetLength"/> is possible.</summary>
+    internal abstract bool CanResize { get; }
+
     /// <summary>Moves the end of the file.</summary>
     internal abstract void SetLength(long length);
 

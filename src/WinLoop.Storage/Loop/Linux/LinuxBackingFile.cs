@@ -175,13 +175,11 @@ internal sealed unsafe class LinuxBackingFile : BackingFile
     }
 
     /// <inheritdoc/>
+    internal override bool CanResize => !_isBlockDevice;
+
+    /// <inheritdoc/>
     internal override void SetLength(long length)
     {
-        if (_isBlockDevice)
-        {
-            throw new BlockDeviceException(BlockDeviceError.OutOfRange, $"the size of {Path} is fixed: it is a block device");
-        }
-
         while (LibC.ftruncate(_fd, length) != 0)
         {
             int errno = Marshal.GetLastPInvokeError();

@@ -195,13 +195,11 @@ internal sealed unsafe class WindowsBackingFile : BackingFile
     }
 
     /// <inheritdoc/>
+    internal override bool CanResize => !_isDrive;
+
+    /// <inheritdoc/>
     internal override void SetLength(long length)
     {
-        if (_isDrive)
-        {
-            throw new BlockDeviceException(BlockDeviceError.OutOfRange, $"the size of {Path} is fixed: it is a drive");
-        }
-
         if (Kernel32.SetFileInformationByHandle(_handle, Kernel32.FileEndOfFileInfo, &length, sizeof(long)) == 0)
         {
             throw WindowsErrors.Transfer(Marshal.GetLastPInvokeError(), $"setting the size to {length} bytes", Path);
