@@ -97,6 +97,25 @@ internal sealed partial class VhdDynamicDisk : IBlockDevice
     }
 
     /// <inheritdoc/>
+    public long ZeroRun(long offset, long length)
+    {
+        DeviceRange.Check(this, offset, length);
+        long found = 0;
+        while (found < length)
+        {
+            (long block, _, int part) = Locate(offset + found, length - found);
+            if (_table[block] != VhdTable.Unused)
+            {
+                break;
+            }
+
+            found += part;
+        }
+
+        return found;
+    }
+
+    /// <inheritdoc/>
     public void Abandon() => _isAbandoned = true;
 
     /// <inheritdoc/>
