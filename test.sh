@@ -17,7 +17,7 @@ exec </dev/null
 tools="mkfs.ext4:e2fsprogs e2fsck:e2fsprogs debugfs:e2fsprogs dumpe2fs:e2fsprogs fusermount3:fuse3 fio:fio git:git
 sqlite3:sqlite3 rsync:rsync getfattr:attr setfacl:acl python3:python3 losetup:mount setpriv:util-linux sfdisk:fdisk
 tar:tar setcap:libcap2-bin gcc:gcc strace:strace x86_64-w64-mingw32-gcc:gcc-mingw-w64-x86-64 wine64:wine64
-wixl:wixl msibuild:msitools zip:zip qemu-img:qemu-utils"
+wixl:wixl msibuild:msitools zip:zip qemu-img:qemu-utils img2simg:android-sdk-libsparse-utils"
 
 install_tools() {
     local missing=() pair

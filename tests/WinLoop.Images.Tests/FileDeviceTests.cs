@@ -41,15 +41,23 @@ public sealed class FileDeviceTests
     }
 
     [Fact]
-    public void SetLength_OfWholeSectors_IsRefused()
+    public void SetLength_OfWholeSectors_IsRefusedForParts()
     {
         using var folder = new TemporaryFolder();
         string path = Path.Combine(folder.Path, "x.img");
         File.WriteAllBytes(path, new byte[4096]);
-        using LoopDevice device = LoopDevice.Open(path);
+        using (LoopDevice device = LoopDevice.Open(path))
+        {
+            device.SetLength(8192);
+            Assert.Equal((8192, 8192), (device.Length, new FileInfo(path).Length));
+            Assert.Equal(BlockDeviceError.OutOfRange, Assert.Throws<BlockDeviceException>(() => device.SetLength(8000)).Error);
+        }
 
-        var e = Assert.Throws<BlockDeviceException>(() => device.SetLength(8192));
-        Assert.Equal(BlockDeviceError.OutOfRange, e.Error);
-        Assert.Equal(4096, new FileInfo(path).Length);
+        using (LoopDevice part = LoopDevice.Open(path, new LoopDeviceOptions { SizeLimit = 4096 }))
+        {
+            Assert.Equal(BlockDeviceError.OutOfRange, Assert.Throws<BlockDeviceException>(() => part.SetLength(2048)).Error);
+        }
+
+        Assert.Equal(8192, new FileInfo(path).Length);
     }
 }

@@ -117,6 +117,9 @@ public sealed class Inode
     /// <summary>True once the inode was freed; every operation answers ESTALE.</summary>
     internal volatile bool IsFreed;
 
+    /// <summary>True once a directory's parents were seen to lead to the root.</summary>
+    internal volatile bool IsRooted;
+
     /// <summary>The last extent looked up; owned by the extent tree.</summary>
     internal ExtentCacheEntry CachedExtent;
     /// <summary>True once the root of the mapping in <see cref="Block"/> was found sound; owned by the extent tree.</summary>

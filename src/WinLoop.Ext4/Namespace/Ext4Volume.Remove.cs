@@ -136,6 +136,7 @@ public sealed partial class Ext4Volume
             {
                 throw new Ext4Exception(name.Length == 1 ? Errno.EINVAL : Errno.ENOTEMPTY);
             }
+            RequireRooted(directory);
             directory.Lock.EnterWrite();
             try
             {
@@ -145,10 +146,7 @@ public sealed partial class Ext4Volume
                 {
                     throw new Ext4Exception(Errno.ENOTDIR);
                 }
-                if (child.Number == directory.Number || child.Number == RootInode)
-                {
-                    throw new Ext4CorruptException($"directory inode {directory.Number}", "contains itself or the root");
-                }
+                RequireChild(directory, child);
                 child.Lock.EnterWrite();
                 try
                 {

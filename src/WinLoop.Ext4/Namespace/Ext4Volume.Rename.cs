@@ -31,6 +31,8 @@ public sealed partial class Ext4Volume
             {
                 throw new Ext4Exception(Errno.EINVAL);
             }
+            RequireRooted(oldDirectory);
+            RequireRooted(newDirectory);
             if (isCross)
             {
                 LockOrder.EnteringRename();
@@ -97,6 +99,11 @@ public sealed partial class Ext4Volume
             return; // two names of one inode: POSIX says that nothing happens
         }
         CheckLoops(oldDirectory, newDirectory, source, target, isExchange);
+        RequireChild(oldDirectory, source);
+        if (target is not null)
+        {
+            RequireChild(newDirectory, target);
+        }
         if (target is not null && !isExchange)
         {
             if (target.IsDirectory != source.IsDirectory)
@@ -257,10 +264,50 @@ public sealed partial class Ext4Volume
         }
     }
 
-    /// <summary>True if <paramref name="ancestor"/> lies on the way from <paramref name="directory"/> to the root.</summary>
-    private bool IsAncestor(Inode ancestor, Inode directory)
+    /// <summary>
+    /// Locks of directories are taken from the root downwards, so what is changed must be in one tree: on a damaged image
+    /// two directories may contain each other, and two threads that come from either side would wait for ever. Looked at
+    /// once for each inode in the cache; no rename takes a directory out of the tree.
+    /// </summary>
+    /// <exception cref="Ext4CorruptException">The parents do not lead to the root.</exception>
+    private void RequireRooted(Inode directory)
     {
-        if (ancestor.Number == RootInode)
+        if (directory.IsRooted)
+        {
+            return;
+        }
+        LockOrder.EnteringRename();
+        lock (_renameLock)
+        {
+            try
+            {
+                IsAncestor(null, directory);
+            }
+            // Removed meanwhile, and its parents with it; the operation will say so.
+            catch (Ext4CorruptException) when (directory.Links == 0)
+            {
+                return;
+            }
+            directory.IsRooted = directory.Links != 0;
+        }
+    }
+
+    /// <summary>A directory is locked only below the parent it names itself.</summary>
+    /// <exception cref="Ext4CorruptException">It is a directory and has another parent, or is the parent.</exception>
+    private void RequireChild(Inode directory, Inode child)
+    {
+        if (child.IsDirectory && (ReferenceEquals(child, directory) || child.Number == RootInode || Directories.GetParent(child) != directory.Number))
+        {
+            throw new Ext4CorruptException($"directory inode {directory.Number}", $"contains inode {child.Number}, which has another parent");
+        }
+    }
+
+    /// <summary>True if <paramref name="ancestor"/> lies on the way from <paramref name="directory"/> to the root.</summary>
+    /// <param name="ancestor">Null to look for nothing, and see that there is a way.</param>
+    /// <param name="directory">Where to begin.</param>
+    private bool IsAncestor(Inode? ancestor, Inode directory)
+    {
+        if (ancestor?.Number == RootInode)
         {
             return directory.Number != RootInode;
         }
@@ -274,7 +321,7 @@ public sealed partial class Ext4Volume
             while (current.Number != RootInode)
             {
                 uint parent = Directories.GetParent(current);
-                if (parent == ancestor.Number)
+                if (parent == ancestor?.Number)
                 {
                     return true;
                 }

@@ -72,15 +72,14 @@ public static class ImageConverter
 
     private static ConvertedImage Copy(IBlockDevice source, FileDraft draft, TargetFormat format, string what, Action<long, long>? progress)
     {
-        LoopDevice file = LoopDevice.Open(draft.Path, new LoopDeviceOptions { IsExact = true });
-        IBlockDevice disk = file;
         try
         {
-            long size = format == TargetFormat.Raw ? source.Length : (source.Length + 511) / 512 * 512;
-            disk = format.Make(file, size);
-            long copied = Copy(source, disk, progress);
-            disk.Flush();
-            return new ConvertedImage(null, size, copied, file.Length);
+            long copied;
+            using (LoopDevice file = LoopDevice.Open(draft.Path, new LoopDeviceOptions { IsExact = true }))
+            {
+                copied = format.Write(source, file, progress);
+            }
+            return new ConvertedImage(null, source.Length, copied, new FileInfo(draft.Path).Length);
         }
         catch (BlockDeviceException e) when (e.Message.Contains(draft.Path, StringComparison.Ordinal))
         {
@@ -89,10 +88,6 @@ public static class ImageConverter
         catch (ArgumentException e)
         {
             throw new MountException(MountError.Unsupported, what, $"a {format.Title} image has no disk of {source.Length} bytes", "Choose another format.", e);
-        }
-        finally
-        {
-            disk.Dispose();
         }
     }
 

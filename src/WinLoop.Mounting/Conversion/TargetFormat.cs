@@ -1,4 +1,5 @@
 using WinLoop.Images;
+using WinLoop.Images.AndroidSparse;
 using WinLoop.Images.Vdi;
 using WinLoop.Images.Vhd;
 using WinLoop.Images.Vhdx;
@@ -9,16 +10,25 @@ namespace WinLoop.Mounting.Conversion;
 /// <summary>A format that images are converted to.</summary>
 public sealed class TargetFormat
 {
+    private const int SectorSize = 512;
+
     /// <summary>The bytes of the disk and nothing else.</summary>
     public static readonly TargetFormat Raw = new("raw", "raw", [".img", ".raw", ".ext4", ".ext3", ".ext2", ".dd", ".wic", ".sdcard", ".rootfs"],
-        static (file, size) =>
+        static (source, file, progress) =>
         {
-            file.SetLength(size);
-            return file;
+            file.SetLength(source.Length);
+            long copied = ImageConverter.Copy(source, file, progress);
+            file.Flush();
+            return copied;
         });
 
-    private TargetFormat(string name, string title, string[] extensions, Func<IGrowableDevice, long, IBlockDevice> make) =>
-        (Name, Title, Extensions, Make) = (name, title, extensions, make);
+    private TargetFormat(string name, string title, string[] extensions, Writer write) =>
+        (Name, Title, Extensions, Write) = (name, title, extensions, write);
+
+    /// <summary>Writes a disk into an empty file, and makes that durable; the file may be disposed afterwards.</summary>
+    /// <returns>Bytes that were not zero.</returns>
+    /// <exception cref="ArgumentException">The format has no disks of that size.</exception>
+    internal delegate long Writer(IBlockDevice source, IGrowableDevice file, Action<long, long>? progress);
 
     /// <summary>As users type it.</summary>
     public string Name { get; }
@@ -33,17 +43,17 @@ public sealed class TargetFormat
     public static IReadOnlyList<TargetFormat> All { get; } =
     [
         Raw,
-        new("vhdx", "VHDX", [".vhdx", ".avhdx"], Maker<VhdxFormat>(static (file, size) => VhdxImage.Create(file, size))),
-        new("vhdx-fixed", "fixed VHDX", [], Maker<VhdxFormat>(static (file, size) => VhdxImage.Create(file, size, new VhdxCreateOptions { IsFixed = true }))),
-        new("vdi", "VDI", [".vdi"], Maker<VdiFormat>(static (file, size) => VdiImage.Create(file, size))),
-        new("vdi-fixed", "fixed VDI", [], Maker<VdiFormat>(static (file, size) => VdiImage.Create(file, size, isFixed: true))),
-        new("vhd", "VHD", [".vhd", ".vpc"], Maker<VhdFormat>(static (file, size) => VhdImage.Create(file, size))),
-        new("vhd-fixed", "fixed VHD", [], Maker<VhdFormat>(static (file, size) => VhdImage.Create(file, size, isFixed: true))),
+        new("vhdx", "VHDX", [".vhdx", ".avhdx"], Container<VhdxFormat>(static (file, size) => VhdxImage.Create(file, size))),
+        new("vhdx-fixed", "fixed VHDX", [], Container<VhdxFormat>(static (file, size) => VhdxImage.Create(file, size, new VhdxCreateOptions { IsFixed = true }))),
+        new("vdi", "VDI", [".vdi"], Container<VdiFormat>(static (file, size) => VdiImage.Create(file, size))),
+        new("vdi-fixed", "fixed VDI", [], Container<VdiFormat>(static (file, size) => VdiImage.Create(file, size, isFixed: true))),
+        new("simg", "Android sparse", [".simg"], static (source, file, progress) => AndroidSparseImage.Write(source, file, progress)),
+        new("vhd", "VHD", [".vhd", ".vpc"], Container<VhdFormat>(static (file, size) => VhdImage.Create(file, size))),
+        new("vhd-fixed", "fixed VHD", [], Container<VhdFormat>(static (file, size) => VhdImage.Create(file, size, isFixed: true))),
     ];
 
-    /// <summary>Makes an empty disk of a number of bytes in an empty file. The disk owns the file; after an exception it is still the
-    /// caller's. Throws <see cref="ArgumentException"/> if the format has no disks of that size.</summary>
-    internal Func<IGrowableDevice, long, IBlockDevice> Make { get; }
+    /// <summary>Writes a disk in this format.</summary>
+    internal Writer Write { get; }
 
     /// <summary>The format with a name, or null.</summary>
     public static TargetFormat? Find(string name) => All.FirstOrDefault(f => f.Name.Equals(name, StringComparison.OrdinalIgnoreCase));
@@ -52,10 +62,13 @@ public sealed class TargetFormat
     public static TargetFormat? OfFile(string path) =>
         All.FirstOrDefault(f => f.Extensions.Contains(Path.GetExtension(path), StringComparer.OrdinalIgnoreCase));
 
-    private static Func<IGrowableDevice, long, IBlockDevice> Maker<T>(Action<IGrowableDevice, long> create)
-        where T : IImageFormat, new() => (file, size) =>
+    private static Writer Container<T>(Action<IGrowableDevice, long> create)
+        where T : IImageFormat, new() => (source, file, progress) =>
         {
-            create(file, size);
-            return new T().Open(file, new ImageFormatOptions());
+            create(file, (source.Length + SectorSize - 1) / SectorSize * SectorSize);
+            using IBlockDevice disk = new T().Open(file, new ImageFormatOptions());
+            long copied = ImageConverter.Copy(source, disk, progress);
+            disk.Flush();
+            return copied;
         };
 }
