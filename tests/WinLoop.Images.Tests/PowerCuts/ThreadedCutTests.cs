@@ -1,3 +1,4 @@
+using WinLoop.Images.Qcow2;
 using WinLoop.Images.Tests.Vhdx;
 using WinLoop.Images.Vhd;
 using WinLoop.Images.Vhdx;
@@ -18,6 +19,8 @@ public sealed class ThreadedCutTests(ITestOutputHelper output)
     [InlineData("VHDX")]
     [InlineData("differencing VHDX")]
     [InlineData("VHD")]
+    [InlineData("qcow2")]
+    [InlineData("backed qcow2")]
     public void AnyCut_LeavesWhatEachThreadFlushed(string kind)
     {
         int seed = DiskFiles.Seed();
@@ -31,6 +34,14 @@ public sealed class ThreadedCutTests(ITestOutputHelper output)
                 break;
             case "VHD":
                 VhdImage.Create(start, Size, blockSize: MiB);
+                break;
+            case "qcow2":
+                Qcow2Image.Create(start, Size);
+                break;
+            case "backed qcow2":
+                old = DiskFiles.Noise(Size, seed, share: 1);
+                parent = new MemoryFile(old);
+                Qcow2Image.Create(start, Size, new Qcow2CreateOptions { BackingFile = "raw", BackingFormat = "raw" });
                 break;
             default:
                 old = DiskFiles.Noise(Size, seed, share: 1);
