@@ -34,6 +34,8 @@ public sealed class ContainerTests : IDisposable
 
         Assert.Equal("content", WinLoopProgram.Succeed("cat", image + ":/file"));
         Assert.True(WinLoopProgram.Json("check", image).GetProperty("clean").GetBoolean());
+        WinLoopProgram.Fail(5, $"it is a {name} image", "resize", image, "100M");
+        WinLoopProgram.Succeed("trim", image);
         if (format != "vpc")
         {
             Shell.Script($"qemu-img check -f {format} '{image}'"); // of VHD it has no check

@@ -30,6 +30,11 @@ public sealed class EveryCommandTests : IDisposable
         { 3, "stat {missing}" }, { 3, "stat {image}" },
         { 2, "overlay" }, { 2, "overlay nonsense" }, { 2, "overlay commit {file}" }, { 2, "overlay info {d}" }, { 2, "scan x" }, { 2, "mount {image} --overlay" },
         { 3, "overlay info {missing}" }, { 3, "overlay discard {missing}" }, { 3, "overlay commit {missing} {image}" },
+        { 2, "resize" }, { 2, "resize {image} nonsense" }, { 2, "resize {image} 0" }, { 2, "resize a b c" }, { 2, "trim" }, { 2, "trim a b" }, { 2, "trim {image} -p x" },
+        { 3, "resize {missing} 1G" }, { 3, "trim {missing}" }, { 4, "resize {damaged} 1G" }, { 4, "trim {damaged}" }, { 5, "resize {noise} 1G" }, { 5, "trim {noise}" },
+        { 5, "resize {encrypted} 1G" },
+        { 2, "convert" }, { 2, "convert {image}" }, { 2, "convert {image} {new}" }, { 2, "convert {image} {new} -O nonsense" }, { 2, "convert {image} {d} -O vhd -F" },
+        { 3, "convert {missing} {new} -O vhd" }, { 3, "convert {image} {missing}/x -O vhd" },
         // Nobody serves.
         { 8, "service stop" }, { 8, "service resume" }, { 8, "mount {image} --service" }, { 8, "mount {image} --keep" },
         { 5, "service install" }, { 5, "service uninstall" }, { 5, "service uninstall --purge" }, { 5, "service start" },
@@ -77,6 +82,9 @@ public sealed class EveryCommandTests : IDisposable
     [InlineData("cat {image}:/f")]
     [InlineData("cp {image}:/f {d}")]
     [InlineData("cp {file} {image}:/")]
+    [InlineData("resize {image} 100M")]
+    [InlineData("convert {image} {d}/x.vhd")]
+    [InlineData("trim {image}")]
     [InlineData("create {locked}/x 10M")]
     [InlineData("create --force {image} 10M")]
     public void What_a_user_may_not_touch_is_denied(string line)

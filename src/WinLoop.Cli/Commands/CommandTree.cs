@@ -43,7 +43,8 @@ internal static class CommandTree
         (string Name, Func<Command> Create)[] commands =
         [
             ("mount", MountCommand.Create), ("unmount", UnmountCommand.Create), ("list", ListCommand.Create),
-            ("info", InfoCommand.Create), ("scan", ScanCommand.Create), ("create", CreateCommand.Create), ("check", CheckCommand.Create), ("overlay", OverlayCommand.Create),
+            ("info", InfoCommand.Create), ("scan", ScanCommand.Create), ("create", CreateCommand.Create), ("check", CheckCommand.Create),
+            ("convert", ConvertCommand.Create), ("resize", ResizeCommand.Create), ("trim", TrimCommand.Create), ("overlay", OverlayCommand.Create),
             ("ls", LsCommand.Create), ("cat", CatCommand.Create), ("cp", CpCommand.Create), ("stat", StatCommand.Create),
             ("service", ServiceCommands.Create), ("doctor", DoctorCommand.Create), ("completion", CompletionCommand.Create),
             (CompleteCommand.Name, CompleteCommand.Create),

@@ -8,6 +8,15 @@ namespace WinLoop.Cli.Commands;
 /// <summary>Finds the mount a user means by its directory or its image.</summary>
 internal static class MountFinder
 {
+    /// <summary>The mount that a directory or an image means; null for an image that WinLoop has not mounted.</summary>
+    /// <exception cref="MountException">A directory on which nothing is mounted, or an image that is mounted more than once.</exception>
+    internal static KnownMount? TryFind(string target, string what)
+    {
+        string path = HostPath.Resolve(target);
+        bool isMounted = MountRegistry.ListAll().Any(m => m.Record.Directory == path || m.Record.Image == path);
+        return isMounted || Directory.Exists(path) ? Find(target, what) : null;
+    }
+
     /// <summary>Finds exactly one mount.</summary>
     /// <param name="target">A mount point, an image, or anything below a mount point.</param>
     /// <param name="what">What fails if there is none.</param>

@@ -250,7 +250,7 @@ internal sealed class MountServer : IDisposable
         };
     }
 
-    private ControlAnswer Answer(ControlCommand command)
+    private ControlAnswer Answer(ControlCommand command, long argument)
     {
         switch (command)
         {
@@ -263,8 +263,24 @@ internal sealed class MountServer : IDisposable
             case ControlCommand.ForceUnmount:
                 Frontend.Current.CutOff(_host);
                 return new ControlAnswer { Done = true };
+            case ControlCommand.Trim:
+                return Try(() => _image.Volume.Trim());
+            case ControlCommand.Grow:
+                return Try(() => _image.Volume.Grow(argument).BytesAfter);
             default:
                 return new ControlAnswer();
+        }
+    }
+
+    private static ControlAnswer Try(Func<long> work)
+    {
+        try
+        {
+            return new ControlAnswer { Done = true, Bytes = work() };
+        }
+        catch (Exception e) when (e is IOException or ArgumentException)
+        {
+            return new ControlAnswer { Failure = e.Message };
         }
     }
 

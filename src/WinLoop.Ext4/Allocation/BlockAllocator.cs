@@ -26,8 +26,8 @@ internal sealed partial class BlockAllocator
     private readonly BlockGroups _groups;
     private readonly GroupBitmaps _bitmaps;
     private readonly object _initializing = new();
-    private readonly long _rootReserve;
-    private readonly long _metadataPool;
+    private long _rootReserve;
+    private long _metadataPool;
     private readonly uint _largestRun;
     private readonly uint _smallestWindow;
     private readonly uint _largestWindow;
@@ -46,9 +46,7 @@ internal sealed partial class BlockAllocator
         _geometry = volume.Geometry;
         _groups = volume.Groups;
         _bitmaps = new GroupBitmaps(volume, BufferKind.BlockBitmap);
-        _rootReserve = (long)volume.Superblock.ReservedBlocksCount;
-        // Data leaves this much to extent nodes and directories, whose allocation cannot wait for a commit.
-        _metadataPool = (long)Math.Min(_geometry.BlocksCount / 128, 1024);
+        SetReserves(volume.Geometry, volume.Superblock);
         _largestRun = Math.Min(MaximumRun, _geometry.BlocksPerGroup);
         _smallestWindow = Math.Max(1, (64u << 10) >> _geometry.BlockSizeBits);
         _largestWindow = (8u << 20) >> _geometry.BlockSizeBits;
@@ -297,6 +295,51 @@ internal sealed partial class BlockAllocator
             ulong sectors = (ulong)count * (ulong)_geometry.SectorsPerBlock;
             inode.Sectors -= Math.Min(inode.Sectors, sectors);
         }
+    }
+
+    /// <summary>Makes the blocks that a longer last group has free on disk, but not in memory: nobody gets one of them
+    /// before <see cref="Extend"/>. The caller holds the group's lock and has written its bitmap (<see cref="InitializeBitmap"/>).</summary>
+    public void LengthenGroup(Handle handle, uint group, int bit, int length)
+    {
+        EnsureReady();
+        GroupBitmap bitmap = _bitmaps.Get(group);
+        RequireSet(bitmap, bit, length);
+        handle.Join(bitmap.Buffer);
+        handle.JoinDescriptor(group);
+        Bitmap.Clear(bitmap.Disk, bit, length);
+        bitmap.Held += length;
+        ref GroupState state = ref _groups.Get(group);
+        state.FreeBlocks += (uint)length;
+        state.Marks |= GroupMarks.BlockBitmapChanged;
+    }
+
+    /// <summary>Takes over what a growth of the volume has added. The caller holds every group's lock and changes
+    /// <see cref="Ext4Volume.Geometry"/> right afterwards.</summary>
+    /// <param name="resized">The size with it.</param>
+    /// <param name="first">The first new group; the one before it may have become longer.</param>
+    /// <param name="lengthened">By how many blocks.</param>
+    /// <param name="added">The descriptors of the new groups.</param>
+    public void Extend(Geometry resized, uint first, uint lengthened, ReadOnlySpan<GroupState> added)
+    {
+        _bitmaps.Extend(first, added);
+        if (lengthened != 0)
+        {
+            Release(_bitmaps.Get(first - 1), (int)_geometry.BlocksInGroup(first - 1), (int)lengthened);
+        }
+        long free = lengthened;
+        foreach (ref readonly GroupState state in added)
+        {
+            free += state.FreeBlocks;
+        }
+        Interlocked.Add(ref _free, free);
+        SetReserves(resized, _volume.Superblock);
+    }
+
+    // Data leaves the pool to extent nodes and directories, whose allocation cannot wait for a commit.
+    private void SetReserves(Geometry geometry, Superblock superblock)
+    {
+        Volatile.Write(ref _rootReserve, (long)superblock.ReservedBlocksCount);
+        Volatile.Write(ref _metadataPool, (long)Math.Min(geometry.BlocksCount / 128, 1024));
     }
 
     /// <summary>Gives a file's set-aside blocks back (last close, truncate, eviction, ENOSPC).</summary>

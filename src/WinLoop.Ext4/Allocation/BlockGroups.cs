@@ -22,7 +22,7 @@ internal sealed class BlockGroups
 
     private readonly Ext4Volume _volume;
     private readonly Geometry _geometry;
-    private readonly GroupState[]?[] _chunks;
+    private volatile GroupState[]?[] _chunks;
     private readonly object[] _locks = new object[LockStripes];
     private readonly object _loading = new();
     private readonly int _clusterBits;
@@ -115,7 +115,7 @@ internal sealed class BlockGroups
                 throw new Ext4NotSupportedException("groups", $"{_geometry.GroupCount} block groups; at most {MaximumGroups} are supported.");
             }
             ReadTable();
-            SystemZone zone = SystemZone.Build(_geometry, CollectRuns());
+            SystemZone zone = SystemZone.Build(_geometry, CollectRuns(_geometry));
             foreach (BlockRun run in _unconfirmed!)
             {
                 if (zone.Overlaps(run.Start, run.End))
@@ -126,6 +126,47 @@ internal sealed class BlockGroups
             _unconfirmed = null;
             _zone = zone;
         }
+    }
+
+    /// <summary>Takes every group's lock, in order: nobody else holds more than one, or waits for a second.</summary>
+    public void LockAll()
+    {
+        foreach (object stripe in _locks)
+        {
+            Monitor.Enter(stripe);
+        }
+    }
+
+    /// <summary>Undoes <see cref="LockAll"/>.</summary>
+    public void UnlockAll()
+    {
+        foreach (object stripe in _locks)
+        {
+            Monitor.Exit(stripe);
+        }
+    }
+
+    /// <summary>Takes over groups that were added to the volume. The caller holds every lock, and changes
+    /// <see cref="Ext4Volume.Geometry"/> afterwards: who sees the new size finds all that belongs to it.</summary>
+    /// <param name="resized">The size with them; it does not change any more.</param>
+    /// <param name="first">The first of them.</param>
+    /// <param name="added">Their descriptors.</param>
+    public void Extend(Geometry resized, uint first, ReadOnlySpan<GroupState> added)
+    {
+        GroupState[]?[] chunks = _chunks;
+        int needed = (int)((resized.GroupCount + ChunkSize - 1) >> ChunkBits);
+        if (needed > chunks.Length)
+        {
+            Array.Resize(ref chunks, needed);
+        }
+        for (int i = 0; i < added.Length; i++)
+        {
+            uint group = first + (uint)i;
+            GroupState[] chunk = chunks[(int)(group >> ChunkBits)] ??= new GroupState[ChunkSize];
+            chunk[(int)(group & (ChunkSize - 1))] = added[i] with { Marks = GroupMarks.Loaded };
+        }
+        _chunks = chunks;
+        _zone = SystemZone.Build(resized, CollectRuns(resized));
     }
 
     /// <summary>Encodes the group's descriptor, with fresh bitmap checksums, into its place in a descriptor-table
@@ -208,10 +249,7 @@ internal sealed class BlockGroups
     }
 
     /// <summary>True if a superblock copy starts the group.</summary>
-    public bool HasSuperblock(uint group) =>
-        _geometry.Has(CompatFeatures.SparseSuper2)
-            ? group == 0 || group == _volume.Superblock.BackupGroup0 || group == _volume.Superblock.BackupGroup1
-            : _geometry.HasSuperblock(group);
+    public bool HasSuperblock(uint group) => _geometry.HasSuperblock(group);
 
     // Reading the whole table of a huge volume only to look into one directory would make the mount's cost
     // grow with the volume. Until something is allocated the group's own flex group is asked, where every
@@ -246,7 +284,7 @@ internal sealed class BlockGroups
         for (uint group = first; group <= last; group++)
         {
             ref GroupState state = ref Get(group);
-            BlockRun copies = FixedRun(group);
+            BlockRun copies = FixedRun(_geometry, group);
             if ((start < copies.End && copies.Start < end) ||
                 (start <= state.BlockBitmap && state.BlockBitmap < end) ||
                 (start <= state.InodeBitmap && state.InodeBitmap < end) ||
@@ -259,33 +297,33 @@ internal sealed class BlockGroups
     }
 
     // The superblock copy, descriptors and reserved descriptor blocks of a group; empty if it has none.
-    private BlockRun FixedRun(uint group)
+    private static BlockRun FixedRun(Geometry geometry, uint group)
     {
-        ulong start = _geometry.GroupStart(group);
-        if (!HasSuperblock(group))
+        ulong start = geometry.GroupStart(group);
+        if (!geometry.HasSuperblock(group))
         {
             return new BlockRun(start, start);
         }
-        ulong end = start + 1 + _geometry.DescriptorBlocks + _geometry.ReservedDescriptorBlocks;
-        if (group == 0 && _geometry.BlockSize == 1024 && _geometry.FirstDataBlock == 0)
+        ulong end = start + 1 + geometry.DescriptorBlocks + geometry.ReservedDescriptorBlocks;
+        if (group == 0 && geometry.BlockSize == 1024 && geometry.FirstDataBlock == 0)
         {
             end++; // 1 KiB blocks with bigalloc: the boot block counts as part of the group
         }
-        return new BlockRun(start, Math.Min(end, _geometry.BlocksCount));
+        return new BlockRun(start, Math.Min(end, geometry.BlocksCount));
     }
 
-    private List<BlockRun> CollectRuns()
+    private List<BlockRun> CollectRuns(Geometry geometry)
     {
         var runs = new List<BlockRun>();
         // Bitmaps and tables of a flex group follow each other: join them on the way.
         BlockRun blockBitmaps = default, inodeBitmaps = default, tables = default;
-        for (uint group = 0; group < _geometry.GroupCount; group++)
+        for (uint group = 0; group < geometry.GroupCount; group++)
         {
             ref GroupState state = ref Get(group);
             Append(runs, ref blockBitmaps, state.BlockBitmap, 1);
             Append(runs, ref inodeBitmaps, state.InodeBitmap, 1);
-            Append(runs, ref tables, state.InodeTable, _geometry.InodeTableBlocks);
-            BlockRun copies = FixedRun(group);
+            Append(runs, ref tables, state.InodeTable, geometry.InodeTableBlocks);
+            BlockRun copies = FixedRun(geometry, group);
             if (copies.End > copies.Start)
             {
                 runs.Add(copies);

@@ -21,11 +21,11 @@ internal sealed class GroupBitmaps
     private readonly int _bits;
     private readonly int _words;
     private readonly int _capacity;
-    private readonly GroupBitmap?[]?[] _chunks;
+    private volatile GroupBitmap?[]?[] _chunks;
     private readonly ConcurrentQueue<uint> _clock = new();
     private readonly ConcurrentStack<ulong[]> _spare = new();
     private int _count;
-    private ushort[]? _hints;
+    private volatile ushort[]? _hints;
 
     /// <param name="volume">The volume.</param>
     /// <param name="kind">Block or inode bitmaps.</param>
@@ -57,6 +57,28 @@ internal sealed class GroupBitmaps
         {
             ref GroupState state = ref _volume.Groups.Get(group);
             hints[group] = (ushort)Math.Min(_kind == BufferKind.BlockBitmap ? state.FreeBlocks : state.FreeInodes, ushort.MaxValue);
+        }
+        _hints = hints;
+    }
+
+    /// <summary>Makes room for groups that were added, and says what they have free. The caller holds every group's lock.</summary>
+    /// <param name="first">The first of them.</param>
+    /// <param name="added">Their descriptors.</param>
+    public void Extend(uint first, ReadOnlySpan<GroupState> added)
+    {
+        uint groups = first + (uint)added.Length;
+        GroupBitmap?[]?[] chunks = _chunks;
+        int needed = (int)((groups >> ChunkBits) + 1);
+        if (needed > chunks.Length)
+        {
+            Array.Resize(ref chunks, needed);
+            _chunks = chunks;
+        }
+        ushort[] hints = _hints!;
+        Array.Resize(ref hints, (int)groups);
+        for (int i = 0; i < added.Length; i++)
+        {
+            hints[first + (uint)i] = (ushort)Math.Min(_kind == BufferKind.BlockBitmap ? added[i].FreeBlocks : added[i].FreeInodes, ushort.MaxValue);
         }
         _hints = hints;
     }

@@ -115,6 +115,19 @@ internal sealed partial class InodeAllocator
         }
     }
 
+    /// <summary>Takes over groups that were added to the volume; the caller holds every group's lock.</summary>
+    public void Extend(uint first, ReadOnlySpan<GroupState> added)
+    {
+        EnsureReady();
+        _bitmaps.Extend(first, added);
+        long free = 0;
+        foreach (ref readonly GroupState state in added)
+        {
+            free += state.FreeInodes;
+        }
+        Interlocked.Add(ref _free, free);
+    }
+
     /// <summary>True if the bitmap says that the inode is in use.</summary>
     /// <exception cref="Ext4CorruptException">The bitmap or the descriptor is bad.</exception>
     public bool IsAllocated(uint inode)

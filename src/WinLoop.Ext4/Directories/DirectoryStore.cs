@@ -35,6 +35,9 @@ internal sealed class DirectoryStore
         _lister = new DirectoryLister(_blocks);
     }
 
+    /// <summary>Says that the volume was resized: entries may name inodes up to this one.</summary>
+    public void SetInodesCount(uint inodes) => _blocks.Format.InodesCount = inodes;
+
     /// <summary>Finds a name ("." and ".." too); false if there is none.</summary>
     public bool TryFind(Inode directory, ReadOnlySpan<byte> name, out DirectoryEntry entry)
     {

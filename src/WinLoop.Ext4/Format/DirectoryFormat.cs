@@ -20,7 +20,8 @@ internal sealed class DirectoryFormat(int blockSize, uint inodesCount, bool hasF
 
     public int BlockSize { get; } = blockSize;
 
-    public uint InodesCount { get; } = inodesCount;
+    /// <summary>Changes when the volume is resized.</summary>
+    public uint InodesCount { get; internal set; } = inodesCount;
 
     public bool HasFileType { get; } = hasFileType;
 

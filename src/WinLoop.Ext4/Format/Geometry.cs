@@ -11,12 +11,12 @@ public sealed class Geometry
     public int BlockSize { get; private init; }
     public int BlockSizeBits { get; private init; }
     /// <summary>Blocks in the volume, including those before <see cref="FirstDataBlock"/>.</summary>
-    public ulong BlocksCount { get; private init; }
+    public ulong BlocksCount => _extent.Blocks;
     public uint FirstDataBlock { get; private init; }
     public uint BlocksPerGroup { get; private init; }
     public uint InodesPerGroup { get; private init; }
-    public uint InodesCount { get; private init; }
-    public uint GroupCount { get; private init; }
+    public uint InodesCount => _extent.Inodes;
+    public uint GroupCount => _extent.Groups;
     public int InodeSize { get; private init; }
     public int InodesPerBlock { get; private init; }
     public uint InodeTableBlocks { get; private init; }
@@ -24,8 +24,8 @@ public sealed class Geometry
     /// <summary>Bytes per group descriptor: 32, or s_desc_size with 64bit.</summary>
     public int DescriptorSize { get; private init; }
     public int DescriptorsPerBlock { get; private init; }
-    public uint DescriptorBlocks { get; private init; }
-    public uint ReservedDescriptorBlocks { get; private init; }
+    public uint DescriptorBlocks => _extent.DescriptorBlocks;
+    public uint ReservedDescriptorBlocks => _extent.ReservedDescriptorBlocks;
     public uint GroupsPerFlex { get; private init; }
     /// <summary>Seed of all metadata checksums but the superblock's.</summary>
     public uint ChecksumSeed { get; private init; }
@@ -41,12 +41,17 @@ public sealed class Geometry
     public bool Has(RoCompatFeatures feature) => (RoCompat & feature) != 0;
 #pragma warning restore CS1591
 
-    // s_backup_bgs of sparse_super2; 0 = unused.
+    // What a change of the size changes, in one piece: a reader sees the old size or the new one.
+    // The backup groups are s_backup_bgs of sparse_super2; 0 = unused.
+    private sealed record Extent(ulong Blocks, uint Groups, uint Inodes, uint DescriptorBlocks, uint ReservedDescriptorBlocks,
+        uint BackupGroup0, uint BackupGroup1);
+
     // Few: a look through them is cheaper than a set.
     private uint[] _systemInodes = [];
-    private uint _backupGroup0, _backupGroup1;
 
-    private Geometry() { }
+    private volatile Extent _extent;
+
+    private Geometry(Extent extent) => _extent = extent;
 
     /// <summary>Checks the superblock's numbers against each other and the device.</summary>
     /// <param name="sb">The superblock; its magic, checksum and feature bits are checked elsewhere.</param>
@@ -104,24 +109,19 @@ public sealed class Geometry
         Check(sb.ReservedGdtBlocks <= blockSize / 4, "s_reserved_gdt_blocks", sb.ReservedGdtBlocks);
         Check(sb.ReservedBlocksCount <= blocks, "s_r_blocks_count", sb.ReservedBlocksCount);
 
-        return new Geometry
+        return new Geometry(new Extent(blocks, (uint)groups, sb.InodesCount, gdtBlocks, sb.ReservedGdtBlocks, sb.BackupGroup0, sb.BackupGroup1))
         {
             BlockSize = blockSize,
             BlockSizeBits = 10 + (int)sb.LogBlockSize,
-            BlocksCount = blocks,
             FirstDataBlock = sb.FirstDataBlock,
             BlocksPerGroup = sb.BlocksPerGroup,
             InodesPerGroup = sb.InodesPerGroup,
-            InodesCount = sb.InodesCount,
-            GroupCount = (uint)groups,
             InodeSize = inodeSize,
             InodesPerBlock = inodesPerBlock,
             InodeTableBlocks = (sb.InodesPerGroup + (uint)inodesPerBlock - 1) / (uint)inodesPerBlock,
             FirstInode = firstInode,
             DescriptorSize = descSize,
             DescriptorsPerBlock = perBlock,
-            DescriptorBlocks = gdtBlocks,
-            ReservedDescriptorBlocks = sb.ReservedGdtBlocks,
             GroupsPerFlex = sb.Has(IncompatFeatures.FlexBg) ? 1u << Math.Min((int)sb.LogGroupsPerFlex, 30) : 1,
             ChecksumSeed = sb.ComputeFileSystemSeed(),
             HasMetadataChecksums = sb.Has(RoCompatFeatures.MetadataCsum),
@@ -131,8 +131,6 @@ public sealed class Geometry
             RoCompat = sb.RoCompat,
             _systemInodes = [.. new[] { sb.JournalInode, sb.UserQuotaInode, sb.GroupQuotaInode, sb.ProjectQuotaInode,
                 sb.Has(CompatFeatures.OrphanFile) ? sb.OrphanFileInode : 0 }.Where(n => n >= firstInode).Distinct()],
-            _backupGroup0 = sb.BackupGroup0,
-            _backupGroup1 = sb.BackupGroup1,
         };
     }
 
@@ -144,8 +142,11 @@ public sealed class Geometry
     public ulong GroupStart(uint group) => FirstDataBlock + ((ulong)group * BlocksPerGroup);
 
     /// <summary>Blocks in group <paramref name="group"/>; fewer than the others' in the last group only.</summary>
-    public uint BlocksInGroup(uint group) =>
-        group == GroupCount - 1 ? (uint)(BlocksCount - GroupStart(group)) : BlocksPerGroup;
+    public uint BlocksInGroup(uint group)
+    {
+        Extent extent = _extent;
+        return group == extent.Groups - 1 ? (uint)(extent.Blocks - GroupStart(group)) : BlocksPerGroup;
+    }
 
     /// <summary>The group of a block.</summary>
     public uint GroupOfBlock(ulong block) => (uint)((block - FirstDataBlock) / BlocksPerGroup);
@@ -162,7 +163,8 @@ public sealed class Geometry
         }
         if (Has(CompatFeatures.SparseSuper2))
         {
-            return group == _backupGroup0 || group == _backupGroup1;
+            Extent extent = _extent;
+            return group == extent.BackupGroup0 || group == extent.BackupGroup1;
         }
         if (group == 1 || !Has(RoCompatFeatures.SparseSuper))
         {
@@ -172,8 +174,14 @@ public sealed class Geometry
     }
 
     /// <summary>True if <paramref name="count"/> blocks from <paramref name="block"/> on lie inside the volume's data area.</summary>
-    public bool IsValidRange(ulong block, ulong count) =>
-        block >= FirstDataBlock && block < BlocksCount && count <= BlocksCount - block;
+    public bool IsValidRange(ulong block, ulong count)
+    {
+        ulong blocks = BlocksCount;
+        return block >= FirstDataBlock && block < blocks && count <= blocks - block;
+    }
+
+    /// <summary>Takes over the size of another geometry of the same volume, after the volume was resized.</summary>
+    internal void Adopt(Geometry resized) => _extent = resized._extent;
 
     /// <summary>The seed of the checksums of one inode's own structures.</summary>
     internal uint InodeSeed(uint inode, uint generation) =>

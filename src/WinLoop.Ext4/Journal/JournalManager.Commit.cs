@@ -59,7 +59,7 @@ internal sealed partial class JournalManager
             }
             lock (_lock)
             {
-                _isFrozen = true;
+                _isQuiesced = true;
             }
             try
             {
@@ -75,7 +75,7 @@ internal sealed partial class JournalManager
                 lock (_lock)
                 {
                     _isMarked = _abortReason is not null;
-                    _isFrozen = false;
+                    _isQuiesced = false;
                     Monitor.PulseAll(_lock);
                 }
             }

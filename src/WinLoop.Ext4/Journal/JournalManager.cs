@@ -34,7 +34,9 @@ internal sealed partial class JournalManager : IDisposable
     // The disk says that the volume is in use. Set under the commit lock, cleared under both locks.
     private volatile bool _isMarked;
     // No handle may be opened (Quiesce). Guarded by _lock.
-    private bool _isFrozen;
+    private bool _isQuiesced;
+    // Who has frozen the journal; guarded by _lock.
+    private Thread? _freezer;
 
     /// <param name="volume">The volume.</param>
     /// <param name="log">The log, or null on a volume without a journal.</param>
@@ -51,6 +53,9 @@ internal sealed partial class JournalManager : IDisposable
         _running = new Transaction(first);
         _committedTid = unchecked(first - 1);
     }
+
+    /// <summary>The most blocks one handle may ask for while the journal is frozen: its transaction is alone.</summary>
+    public int MaxFrozenCredits => _log is null ? _maxTransaction : Math.Max(_maxTransaction, Math.Min(_log.Capacity / 4 * 3, MaxTransactionBlocks));
 
     /// <summary>The most blocks one handle may ask for.</summary>
     public int MaxCredits => _maxTransaction / 2;
@@ -82,7 +87,8 @@ internal sealed partial class JournalManager : IDisposable
         {
             throw new InvalidOperationException("This thread has an open handle.");
         }
-        if (credits > _maxTransaction)
+        bool isFreezer = Volatile.Read(ref _freezer) == Thread.CurrentThread;
+        if (credits > (isFreezer ? MaxFrozenCredits : _maxTransaction))
         {
             throw new InvalidOperationException($"A handle of {credits} blocks in a journal that takes {_maxTransaction}.");
         }
@@ -98,7 +104,7 @@ internal sealed partial class JournalManager : IDisposable
             uint full;
             lock (_lock)
             {
-                while (_running.IsLocked || _isFrozen)
+                while (_running.IsLocked || _isQuiesced || (_freezer is not null && !isFreezer))
                 {
                     Monitor.Wait(_lock);
                 }
@@ -126,6 +132,45 @@ internal sealed partial class JournalManager : IDisposable
         }
     }
 
+    /// <summary>Lets open handles finish, commits, and keeps everybody else's handles waiting until
+    /// <see cref="Unfreeze"/>: what the calling thread changes meanwhile is a transaction of its own. Called with
+    /// no handle open and no lock held.</summary>
+    /// <exception cref="Ext4Exception">The journal was aborted; it is not frozen then.</exception>
+    public void Freeze()
+    {
+        lock (_lock)
+        {
+            while (_freezer is not null)
+            {
+                Monitor.Wait(_lock);
+            }
+            _freezer = Thread.CurrentThread;
+            while (_running.OpenHandles > 0)
+            {
+                Monitor.Wait(_lock);
+            }
+        }
+        try
+        {
+            Commit(RunningTid);
+        }
+        catch
+        {
+            Unfreeze();
+            throw;
+        }
+    }
+
+    /// <summary>Ends <see cref="Freeze"/>.</summary>
+    public void Unfreeze()
+    {
+        lock (_lock)
+        {
+            _freezer = null;
+            Monitor.PulseAll(_lock);
+        }
+    }
+
     internal void Stop(Handle handle)
     {
         if (!ReferenceEquals(t_open, handle))
@@ -137,7 +182,7 @@ internal sealed partial class JournalManager : IDisposable
         {
             Transaction transaction = handle.Transaction;
             transaction.OutstandingCredits -= handle.Reserved;
-            if (--transaction.OpenHandles == 0 && transaction.IsLocked)
+            if (--transaction.OpenHandles == 0 && (transaction.IsLocked || _freezer is not null))
             {
                 Monitor.PulseAll(_lock);
             }
@@ -262,7 +307,8 @@ internal sealed partial class JournalManager : IDisposable
     }
 
     private bool HasRoom(Transaction transaction, int credits) =>
-        transaction.OutstandingCredits + credits + transaction.Buffers.Count + (transaction.Revoked.Count >> 6) <= _maxTransaction;
+        transaction.OutstandingCredits + credits + transaction.Buffers.Count + (transaction.Revoked.Count >> 6) <=
+            (_freezer is null ? _maxTransaction : MaxFrozenCredits);
 
     private void ThrowIfAborted()
     {

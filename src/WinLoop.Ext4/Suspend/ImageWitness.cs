@@ -10,7 +10,7 @@ namespace WinLoop.Ext4.Suspend;
 /// </summary>
 /// <remarks>What is compared are all 1,024 bytes of each, so UUID, write and mount time, mount count, counts, marks
 /// and the journal's sequence are in it.</remarks>
-internal sealed class ImageWitness : IBlockDevice
+internal sealed class ImageWitness : IGrowableDevice
 {
     private const int SuperblockEnd = Superblock.Offset + Superblock.Size;
 
@@ -44,6 +44,9 @@ internal sealed class ImageWitness : IBlockDevice
 
     /// <inheritdoc/>
     public int SectorSize => _inner.SectorSize;
+
+    /// <inheritdoc/>
+    public bool CanResize => _inner is IGrowableDevice { CanResize: true };
 
     /// <summary>Begins to remember, with what is there now.</summary>
     /// <param name="journalAt">Where the journal superblock is, in bytes; −1 if it is not known.</param>
@@ -111,6 +114,18 @@ internal sealed class ImageWitness : IBlockDevice
     {
         BeforeAccess(BlockDeviceError.ReadOnly);
         _inner.Discard(offset, length);
+    }
+
+    /// <inheritdoc/>
+    public void SetLength(long length)
+    {
+        BeforeAccess(BlockDeviceError.ReadOnly);
+        if (_inner is not IGrowableDevice growable)
+        {
+            throw new BlockDeviceException(BlockDeviceError.OutOfRange, "the size of the device is fixed");
+        }
+        _hasUnflushed = true;
+        growable.SetLength(length);
     }
 
     /// <inheritdoc/>

@@ -6,7 +6,7 @@ namespace WinLoop.Fuse.Native;
 /// <see cref="Marshal.GetLastPInvokeError"/>.</summary>
 internal static unsafe partial class Libc
 {
-    public const int ENOENT = 2, EINTR = 4, EIO = 5, EBADF = 9, EAGAIN = 11, ENOMEM = 12, EBUSY = 16, ENODEV = 19, ENOTDIR = 20, EINVAL = 22,
+    public const int EPERM = 1, ENOENT = 2, EINTR = 4, EIO = 5, EBADF = 9, EAGAIN = 11, ENOMEM = 12, EBUSY = 16, ENODEV = 19, ENOTDIR = 20, EINVAL = 22, EFBIG = 27,
         ENOTTY = 25, EROFS = 30, ENAMETOOLONG = 36, ENOSYS = 38, ENODATA = 61, EPROTO = 71, EOPNOTSUPP = 95, ECONNABORTED = 103;
 
     public const int O_RDONLY = 0, O_RDWR = 2, O_CLOEXEC = 0x80000;

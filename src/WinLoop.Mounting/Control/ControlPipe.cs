@@ -1,3 +1,4 @@
+using System.Buffers.Binary;
 using System.IO.Pipes;
 using System.Text.Json;
 using WinLoop.Mounting.Registry;
@@ -14,6 +15,10 @@ public enum ControlCommand : byte
     Unmount = 2,
     /// <summary>Undo the mount although files are open.</summary>
     ForceUnmount = 3,
+    /// <summary>Give free blocks back to the image file.</summary>
+    Trim = 4,
+    /// <summary>Make the volume larger; the argument is its size in bytes.</summary>
+    Grow = 5,
 }
 
 /// <summary>The answer of a serving process.</summary>
@@ -23,24 +28,29 @@ public sealed record ControlAnswer
     public bool Done { get; init; }
     /// <summary>Who has files open, when that is why it is not done.</summary>
     public string? Users { get; init; }
+    /// <summary>Bytes that were trimmed, or the volume's new size.</summary>
+    public long Bytes { get; init; }
+    /// <summary>Why it failed, in one sentence; null if it did not.</summary>
+    public string? Failure { get; init; }
     /// <summary>The figures that were asked for.</summary>
     public MountStatistics? Statistics { get; init; }
 }
 
 /// <summary>
 /// The named pipe by which a process that serves a mount on Windows is asked for its figures or for its end; there is
-/// no umount(8) that would do it. One byte of <see cref="ControlCommand"/> in, a <see cref="ControlAnswer"/> as JSON out.
+/// no umount(8) that would do it. One byte of <see cref="ControlCommand"/> and eight of an argument in, a <see cref="ControlAnswer"/> as JSON out.
 /// Only the user who mounts may connect.
 /// </summary>
 public sealed class ControlPipe : IDisposable
 {
     private const int ConnectMilliseconds = 5000;
+    private const int RequestSize = 1 + sizeof(long);
 
-    private readonly Func<ControlCommand, ControlAnswer> _answer;
+    private readonly Func<ControlCommand, long, ControlAnswer> _answer;
     private readonly CancellationTokenSource _end = new();
     private Thread _thread = null!;
 
-    private ControlPipe(Func<ControlCommand, ControlAnswer> answer) => _answer = answer;
+    private ControlPipe(Func<ControlCommand, long, ControlAnswer> answer) => _answer = answer;
 
     /// <summary>The pipe of a mount.</summary>
     /// <param name="id">Its name in the registry.</param>
@@ -48,7 +58,7 @@ public sealed class ControlPipe : IDisposable
 
     /// <summary>Starts answering on a thread of its own.</summary>
     /// <exception cref="IOException">The name is taken.</exception>
-    public static ControlPipe Start(string name, Func<ControlCommand, ControlAnswer> answer)
+    public static ControlPipe Start(string name, Func<ControlCommand, long, ControlAnswer> answer)
     {
         var pipe = new ControlPipe(answer);
         NamedPipeServerStream stream = Open(name);
@@ -59,13 +69,16 @@ public sealed class ControlPipe : IDisposable
 
     /// <summary>Asks a serving process.</summary>
     /// <exception cref="MountException">Nobody answers, or this user may not ask.</exception>
-    public static ControlAnswer Ask(string name, ControlCommand command, string what)
+    public static ControlAnswer Ask(string name, ControlCommand command, string what, long argument = 0)
     {
         try
         {
             using var pipe = new NamedPipeClientStream(".", name, PipeDirection.InOut, PipeOptions.CurrentUserOnly);
             pipe.Connect(ConnectMilliseconds);
-            pipe.WriteByte((byte)command);
+            Span<byte> request = stackalloc byte[RequestSize];
+            request[0] = (byte)command;
+            BinaryPrimitives.WriteInt64LittleEndian(request[1..], argument);
+            pipe.Write(request);
             return JsonSerializer.Deserialize(pipe, RegistryJson.Default.ControlAnswer)!;
         }
         catch (UnauthorizedAccessException e)
@@ -101,9 +114,11 @@ public sealed class ControlPipe : IDisposable
                 try
                 {
                     stream.WaitForConnectionAsync(_end.Token).GetAwaiter().GetResult();
-                    if (stream.ReadByte() is >= 0 and int command)
+                    var request = new byte[RequestSize];
+                    if (stream.ReadAtLeast(request, RequestSize, throwOnEndOfStream: false) == RequestSize)
                     {
-                        JsonSerializer.Serialize(stream, _answer((ControlCommand)command), RegistryJson.Default.ControlAnswer);
+                        ControlAnswer answer = _answer((ControlCommand)request[0], BinaryPrimitives.ReadInt64LittleEndian(request.AsSpan(1)));
+                        JsonSerializer.Serialize(stream, answer, RegistryJson.Default.ControlAnswer);
                         stream.Flush();
                         if (OperatingSystem.IsWindows())
                         {

@@ -27,6 +27,9 @@ internal abstract class BackingFile : IDisposable
     /// <summary>When a file was last written to, in <see cref="DateTime.Ticks"/> of UTC; 0 for a block device.</summary>
     internal virtual long GetModifiedTicks() => 0;
 
+    /// <summary>Whether <see cref="SetLength"/> is possible.</summary>
+    internal abstract bool CanResize { get; }
+
     /// <summary>Moves the end of the file.</summary>
     internal abstract void SetLength(long length);
 
@@ -39,6 +42,9 @@ internal abstract class BackingFile : IDisposable
 
     /// <summary>Writes everything.</summary>
     internal abstract unsafe void Write(byte* buffer, long length, long offset);
+
+    /// <summary>Bytes of the hole that begins at a position, or 0.</summary>
+    internal virtual long ZeroRun(long offset, long length) => 0;
 
     /// <summary>Begins to read a range into the system's page cache, if that is possible.</summary>
     internal virtual void Prefetch(long offset, long length)

@@ -219,6 +219,13 @@ public sealed unsafe class LoopDevice : IGrowableDevice, IQueueOperations
     }
 
     /// <inheritdoc/>
+    public long ZeroRun(long offset, long length)
+    {
+        DeviceRange.Check(this, offset, length);
+        return length > 0 ? _file.ZeroRun(_offset + offset, length) : 0;
+    }
+
+    /// <inheritdoc/>
     public void WriteZeroes(long offset, long length, WriteTag tag = WriteTag.Data)
     {
         DeviceRange.CheckWrite(this, offset, length);
@@ -229,12 +236,16 @@ public sealed unsafe class LoopDevice : IGrowableDevice, IQueueOperations
     }
 
     /// <inheritdoc/>
-    /// <remarks>Only of a file that was opened with <see cref="LoopDeviceOptions.IsExact"/> and not sealed.</remarks>
+    /// <remarks>Of a file that was opened with <see cref="LoopDeviceOptions.IsExact"/> and is not sealed, to any byte; of another, in
+    /// whole sectors.</remarks>
+    public bool CanResize => !IsReadOnly && _file.CanResize && (_isExact || _options.SizeLimit == 0);
+
+    /// <inheritdoc/>
     public void SetLength(long length)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(length);
         DeviceRange.CheckWrite(this, 0, 0);
-        if (!_isExact)
+        if (!CanResize || (!_isExact && length % SizeUnit != 0))
         {
             throw new BlockDeviceException(BlockDeviceError.OutOfRange, $"the size of {Path} is fixed");
         }
@@ -244,22 +255,22 @@ public sealed unsafe class LoopDevice : IGrowableDevice, IQueueOperations
             throw new BlockDeviceException(failure.Error, failure.Message, failure);
         }
 
-        if (length < _length)
+        lock (_file)
         {
-            Volatile.Write(ref _length, length); // first nobody may look there, then it goes
-            _fileLength = length;
-            _file.SetLength(length);
-        }
-        else
-        {
-            _file.SetLength(length);
-            _fileLength = length;
+            // A shorter device first, a longer one last: nothing is asked of the file that it does not have.
+            if (length < _length)
+            {
+                Volatile.Write(ref _length, length);
+            }
+
+            _file.SetLength(checked(_offset + length));
+            Volatile.Write(ref _fileLength, _offset + length);
             Volatile.Write(ref _length, length);
         }
     }
 
     /// <summary>Of a file that was opened with <see cref="LoopDeviceOptions.IsExact"/> and holds no container: its bytes are the disk.
-    /// From now on offset and size limit hold, in whole sectors, and the end stays. Before any other thread uses it.</summary>
+    /// From now on offset and size limit hold, in whole sectors. Before any other thread uses it.</summary>
     /// <exception cref="BlockDeviceException">OutOfRange: the offset is past the end.</exception>
     public void Seal()
     {
@@ -462,7 +473,7 @@ public sealed unsafe class LoopDevice : IGrowableDevice, IQueueOperations
         }
 
         _state = _file.IsUnlinked() ? BackingFileState.Unlinked
-            : now > _fileLength ? BackingFileState.Grown
+            : now > Volatile.Read(ref _fileLength) ? BackingFileState.Grown
             : BackingFileState.Unchanged;
     }
 

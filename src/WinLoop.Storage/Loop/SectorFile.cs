@@ -37,6 +37,8 @@ internal sealed unsafe class SectorFile : BackingFile
 
     internal override long GetLength() => _inner.GetLength();
 
+    internal override bool CanResize => _inner.CanResize;
+
     internal override void SetLength(long length) => _inner.SetLength(length);
 
     internal override bool IsUnlinked() => _inner.IsUnlinked();

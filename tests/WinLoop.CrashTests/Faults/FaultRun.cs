@@ -83,6 +83,7 @@ internal sealed class FaultRun
     public void Run(string[] operations)
     {
         using var clock = new TestClock(TestClock.Start);
+        _history.Model.HasFineTimes = _image.HasFineTimes;
         _start.Note(_history.Model);
         _history.Begin();
         try

@@ -59,6 +59,9 @@ internal sealed class CrashImage
 
     public bool HasJournal => Superblock.Has(CompatFeatures.HasJournal);
 
+    /// <summary>False if times have seconds only.</summary>
+    public bool HasFineTimes => Superblock.InodeSize > 128;
+
     private Superblock Superblock => new(Bytes.AsSpan(Superblock.Offset, Superblock.Size));
 
     /// <summary>The image; nobody writes to it.</summary>

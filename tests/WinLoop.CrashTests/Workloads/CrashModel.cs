@@ -37,6 +37,8 @@ internal sealed class CrashModel
             LastChange = step;
             _entry = null;
         }
+
+        public void Overwritten() => _entry = null;
     }
 
     private readonly Node _root = new(1, InodeMode.Directory | 0x1ED) { Links = 2 };
@@ -44,6 +46,10 @@ internal sealed class CrashModel
     private string _label = "";
     private int _lastId = 1;
     private int _step;
+
+    /// <summary>False if times have seconds only: what is written over what is there may change no time, and then an fsync has
+    /// nothing of the inode to commit.</summary>
+    public bool HasFineTimes { get; set; } = true;
 
     /// <summary>The number that following changes are noted with.</summary>
     public int Step
@@ -207,12 +213,20 @@ internal sealed class CrashModel
     public void SetContent(string path, byte[] content)
     {
         Node node = Find(path);
-        if (content.Length != node.Content.Length)
+        bool isResized = content.Length != node.Content.Length;
+        if (isResized)
         {
             node.LastResize = _step;
         }
         node.Content = content;
-        node.Changed(_step);
+        if (isResized || HasFineTimes)
+        {
+            node.Changed(_step);
+        }
+        else
+        {
+            node.Overwritten();
+        }
     }
 
     public void SetLabel(string label) => _label = label;

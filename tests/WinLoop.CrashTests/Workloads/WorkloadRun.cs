@@ -17,6 +17,7 @@ internal sealed class WorkloadRun
         _image = image;
         _recorder = recorder;
         _mutant = mutant;
+        _history.Model.HasFineTimes = image.HasFineTimes;
         _driver = Mount();
     }
 

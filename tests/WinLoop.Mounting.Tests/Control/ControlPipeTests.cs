@@ -11,7 +11,7 @@ public sealed class ControlPipeTests
     public void AnswersOneAfterTheOther()
     {
         var asked = new List<ControlCommand>();
-        using ControlPipe pipe = ControlPipe.Start(_name, command =>
+        using ControlPipe pipe = ControlPipe.Start(_name, (command, _) =>
         {
             asked.Add(command);
             return command == ControlCommand.Statistics
@@ -27,7 +27,7 @@ public sealed class ControlPipeTests
     [Fact]
     public void GoesOnWhenAnAskerLeaves()
     {
-        using ControlPipe pipe = ControlPipe.Start(_name, _ => new ControlAnswer { Done = true });
+        using ControlPipe pipe = ControlPipe.Start(_name, (_, _) => new ControlAnswer { Done = true });
         using (var silent = new System.IO.Pipes.NamedPipeClientStream(".", _name, System.IO.Pipes.PipeDirection.InOut))
         {
             silent.Connect(5000);
@@ -39,7 +39,7 @@ public sealed class ControlPipeTests
     public void AnAnswerThatThrowsEndsNothing()
     {
         int calls = 0;
-        using ControlPipe pipe = ControlPipe.Start(_name, _ => ++calls == 1 ? throw new InvalidOperationException("closing") : new ControlAnswer { Done = true });
+        using ControlPipe pipe = ControlPipe.Start(_name, (_, _) => ++calls == 1 ? throw new InvalidOperationException("closing") : new ControlAnswer { Done = true });
         Assert.Equal(MountError.Failed, Assert.Throws<MountException>(() => ControlPipe.Ask(_name, ControlCommand.Statistics, "stat")).Error);
         Assert.True(ControlPipe.Ask(_name, ControlCommand.Statistics, "stat").Done);
     }
@@ -47,7 +47,7 @@ public sealed class ControlPipeTests
     [Fact]
     public void SaysWhenNobodyAnswers()
     {
-        ControlPipe.Start(_name, _ => new ControlAnswer()).Dispose();
+        ControlPipe.Start(_name, (_, _) => new ControlAnswer()).Dispose();
         MountException e = Assert.Throws<MountException>(() => ControlPipe.Ask(_name + "-other", ControlCommand.Statistics, "cannot get figures"));
         Assert.Contains("does not answer", e.Message, StringComparison.Ordinal);
     }

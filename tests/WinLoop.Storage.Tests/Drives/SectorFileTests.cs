@@ -59,6 +59,8 @@ public sealed class SectorFileTests
 
         internal override long GetLength() => length;
 
+        internal override bool CanResize => false;
+
         internal override void SetLength(long to) => throw new NotSupportedException();
 
         internal override bool IsUnlinked() => false;

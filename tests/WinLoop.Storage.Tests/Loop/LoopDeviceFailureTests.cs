@@ -80,8 +80,8 @@ public sealed unsafe class LoopDeviceFailureTests
         internal override ImageIdentity Identity => default;
         internal override bool IsDirectIo => false;
         internal override int SectorSize => 512;
+        internal override bool CanResize => false;
         internal override long GetLength() => 1 << 20;
-
         internal override void SetLength(long length) => throw new NotSupportedException();
         internal override bool IsUnlinked() => false;
         internal override bool TryZero(long offset, long length) => false;

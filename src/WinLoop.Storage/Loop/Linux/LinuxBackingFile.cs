@@ -175,13 +175,11 @@ internal sealed unsafe class LinuxBackingFile : BackingFile
     }
 
     /// <inheritdoc/>
+    internal override bool CanResize => !_isBlockDevice;
+
+    /// <inheritdoc/>
     internal override void SetLength(long length)
     {
-        if (_isBlockDevice)
-        {
-            throw new BlockDeviceException(BlockDeviceError.OutOfRange, $"the size of {Path} is fixed: it is a block device");
-        }
-
         while (LibC.ftruncate(_fd, length) != 0)
         {
             int errno = Marshal.GetLastPInvokeError();
@@ -247,6 +245,20 @@ internal sealed unsafe class LinuxBackingFile : BackingFile
     /// <inheritdoc/>
     internal override void Prefetch(long offset, long length) =>
         _ = LibC.posix_fadvise(_fd, offset, length, LibC.POSIX_FADV_WILLNEED);
+
+    /// <inheritdoc/>
+    internal override long ZeroRun(long offset, long length)
+    {
+        if (_isBlockDevice)
+        {
+            return 0;
+        }
+
+        long data = LibC.lseek(_fd, offset, LibC.SEEK_DATA);
+        return data >= 0 ? Math.Min(data - offset, length)
+            : Marshal.GetLastPInvokeError() == LibC.ENXIO ? length // nothing but a hole up to the end
+            : 0;
+    }
 
     /// <inheritdoc/>
     internal override void Forget(long offset, long length)

@@ -195,13 +195,11 @@ internal sealed unsafe class WindowsBackingFile : BackingFile
     }
 
     /// <inheritdoc/>
+    internal override bool CanResize => !_isDrive;
+
+    /// <inheritdoc/>
     internal override void SetLength(long length)
     {
-        if (_isDrive)
-        {
-            throw new BlockDeviceException(BlockDeviceError.OutOfRange, $"the size of {Path} is fixed: it is a drive");
-        }
-
         if (Kernel32.SetFileInformationByHandle(_handle, Kernel32.FileEndOfFileInfo, &length, sizeof(long)) == 0)
         {
             throw WindowsErrors.Transfer(Marshal.GetLastPInvokeError(), $"setting the size to {length} bytes", Path);
@@ -301,6 +299,26 @@ internal sealed unsafe class WindowsBackingFile : BackingFile
         long* range = stackalloc long[2] { offset, offset + length };
         Control(Kernel32.FSCTL_SET_ZERO_DATA, range, 2 * sizeof(long), null, 0, $"zeroing of {length} bytes at {offset}");
         return true;
+    }
+
+    /// <inheritdoc/>
+    internal override long ZeroRun(long offset, long length)
+    {
+        if (!_isSparse)
+        {
+            return 0;
+        }
+
+        // FILE_ALLOCATED_RANGE_BUFFER: first byte and length, asked and answered.
+        long* asked = stackalloc long[2] { offset, length };
+        long* range = stackalloc long[2];
+        uint size = 2 * sizeof(long), count = 0;
+        Kernel32.Overlapped overlapped = Position(0);
+        int ok = Kernel32.DeviceIoControl(_handle, Kernel32.FSCTL_QUERY_ALLOCATED_RANGES, asked, size, range, size, null, &overlapped);
+        int error = Finish(ok, &overlapped, &count);
+        return error is not (0 or Kernel32.ERROR_MORE_DATA) ? 0
+            : count == 0 && error == 0 ? length
+            : Math.Clamp(range[0] - offset, 0, length);
     }
 
     /// <inheritdoc/>

@@ -1,0 +1,140 @@
+using System.Text.Json;
+
+namespace WinLoop.Cli.Tests;
+
+/// <summary><c>winloop resize</c> and <c>winloop trim</c>, on image files and on mounts.</summary>
+public sealed class ResizeTests : IDisposable
+{
+    private const long MiB = 1 << 20;
+
+    private readonly Workspace _work = new();
+
+    public ResizeTests() => Shell.Require("mkfs.ext4", "e2fsck", "dumpe2fs");
+
+    public void Dispose() => _work.Dispose();
+
+    private static long VolumeSize(string image)
+    {
+        string text = Shell.Run("dumpe2fs", ["-h", image]).Output;
+        long Value(string name) => long.Parse(text.Split('\n').First(l => l.StartsWith(name, StringComparison.Ordinal)).Split(':')[1]);
+        return Value("Block count") * Value("Block size");
+    }
+
+    private static long Storage(string path) => long.Parse(Shell.Run("stat", ["-c", "%b", path]).Output) * 512;
+
+    [Fact]
+    public void Image_and_volume_grow()
+    {
+        string image = _work.MakeImage();
+        JsonElement answer = WinLoopProgram.Json("resize", image, "100M");
+        Assert.Equal(32 * MiB, answer.GetProperty("sizeBefore").GetInt64());
+        Assert.Equal(100 * MiB, answer.GetProperty("size").GetInt64());
+        Assert.Equal(100 * MiB, answer.GetProperty("fileSize").GetInt64());
+        Assert.Equal(JsonValueKind.Null, answer.GetProperty("directory").ValueKind);
+        Assert.Equal(100 * MiB, new FileInfo(image).Length);
+        Assert.Equal(100 * MiB, VolumeSize(image));
+        Workspace.AssertClean(image);
+        Assert.Equal("", WinLoopProgram.Succeed("resize", image, "+28M"));
+        Assert.Equal(128 * MiB, VolumeSize(image));
+        Workspace.AssertClean(image);
+    }
+
+    [Fact]
+    public void Without_a_size_the_volume_fills_the_file()
+    {
+        string image = _work.MakeImage();
+        using (FileStream file = File.OpenWrite(image))
+        {
+            file.SetLength(80 * MiB);
+        }
+        Assert.Equal(80 * MiB, WinLoopProgram.Json("resize", image).GetProperty("size").GetInt64());
+        Assert.Equal(80 * MiB, VolumeSize(image));
+        Workspace.AssertClean(image);
+    }
+
+    [Fact]
+    public void What_cannot_be_is_refused_and_changes_nothing()
+    {
+        string image = _work.MakeImage(), hash = Workspace.HashOf(image);
+        WinLoopProgram.Fail(2, "is not a size", "resize", image, "much");
+        WinLoopProgram.Fail(2, "is not a size", "resize", image, "+");
+        WinLoopProgram.Fail(3, "no such file", "resize", _work["none"], "1G");
+        WinLoopProgram.Fail(3, "not mounted", "resize", _work.MakeDirectory(), "1G");
+        WinLoopProgram.Fail(5, "reserved for its group descriptors", "resize", image, "1000T");
+        Assert.Equal(hash, Workspace.HashOf(image));
+    }
+
+    [Fact]
+    public void Volumes_in_partitions_are_refused()
+    {
+        Shell.Require("sfdisk");
+        string part = _work.MakeImage("part.ext4"), disk = _work["disk.img"];
+        Shell.Script($"truncate -s 64M {disk}; echo '2048,,83' | sfdisk -q {disk}; dd if={part} of={disk} bs=1M seek=1 conv=notrunc status=none");
+        string hash = Workspace.HashOf(disk);
+        WinLoopProgram.Fail(5, "partition 1", "resize", disk, "128M");
+        Assert.Equal(hash, Workspace.HashOf(disk));
+    }
+
+    [Fact]
+    public void Mounted_volume_grows_in_use()
+    {
+        WinLoopProgram.RequireMounts();
+        string image = _work.MakeImage(), directory = _work.Mount(image);
+        byte[] content = new byte[20 * MiB];
+        Random.Shared.NextBytes(content);
+        File.WriteAllBytes(Path.Combine(directory, "before"), content);
+        Assert.Throws<IOException>(() => File.WriteAllBytes(Path.Combine(directory, "too-much"), new byte[40 * MiB]));
+        File.Delete(Path.Combine(directory, "too-much"));
+
+        JsonElement answer = WinLoopProgram.Json("resize", directory, "300M");
+        Assert.Equal(300 * MiB, answer.GetProperty("size").GetInt64());
+        Assert.Equal(directory, answer.GetProperty("directory").GetString());
+        File.WriteAllBytes(Path.Combine(directory, "after"), new byte[200 * MiB]);
+        Assert.True(new DriveInfo(directory).TotalSize > 250 * MiB);
+        WinLoopProgram.Succeed("resize", image, "310M"); // the image names the mount, too
+
+        WinLoopProgram.Fail(5, "less than the volume has", "resize", directory, "20M");
+        WinLoopProgram.Fail(5, "reserved for its group descriptors", "resize", directory, "1000T");
+        Assert.Equal(content, File.ReadAllBytes(Path.Combine(directory, "before")));
+        WinLoopProgram.Succeed("unmount", directory);
+        Assert.Equal(310 * MiB, VolumeSize(image));
+        Workspace.AssertClean(image);
+    }
+
+    [Fact]
+    public void Trim_gives_storage_back()
+    {
+        WinLoopProgram.RequireMounts();
+        string image = _work.MakeImage(size: "100M"), directory = _work.Mount(image);
+        byte[] content = new byte[60 * MiB];
+        Random.Shared.NextBytes(content);
+        string file = Path.Combine(directory, "file");
+        foreach (string[] trim in (string[][])[["winloop", "trim", directory], ["fstrim", directory]])
+        {
+            File.WriteAllBytes(file, content);
+            Shell.Script($"sync -f {directory}");
+            Assert.True(Storage(image) > 60 * MiB, $"{Storage(image)} bytes");
+            File.Delete(file);
+            if (trim[0] == "winloop")
+            {
+                Assert.InRange(WinLoopProgram.Json(trim[1..]).GetProperty("bytes").GetInt64(), 60 * MiB, 100 * MiB);
+            }
+            else
+            {
+                Shell.Require("fstrim");
+                Shell.Script(string.Join(' ', trim));
+            }
+            Assert.True(Storage(image) < 20 * MiB, $"{Storage(image)} bytes");
+        }
+        File.WriteAllBytes(file, content);
+        File.WriteAllText(Path.Combine(directory, "kept"), "kept");
+        File.Delete(file);
+        WinLoopProgram.Succeed("unmount", directory);
+        Assert.True(Storage(image) > 60 * MiB, $"{Storage(image)} bytes");
+        Assert.InRange(WinLoopProgram.Json("trim", image).GetProperty("bytes").GetInt64(), 60 * MiB, 100 * MiB);
+        Assert.True(Storage(image) < 20 * MiB, $"{Storage(image)} bytes");
+        Workspace.AssertClean(image);
+        Assert.Equal("kept", WinLoopProgram.Succeed("cat", image + ":/kept"));
+        WinLoopProgram.Fail(3, "no such file", "trim", _work["none"]);
+    }
+}
