@@ -209,7 +209,11 @@ internal sealed class PageCache
     private void Fetch(long start)
     {
         int there = (int)Math.Clamp(_file.Length - start, 0, _pageSize);
-        _file.Read(_buffer.AsSpan(0, there), start);
+        if (there > 0)
+        {
+            _file.Read(_buffer.AsSpan(0, there), start);
+        }
+
         _buffer.AsSpan(there).Clear();
     }
 }

@@ -159,7 +159,11 @@ internal sealed partial class Qcow2Disk : IBlockDevice
             throw Qcow2Error.DamagedInUse($"a cluster at {at} is past the end of the file ({_file.Length} bytes)");
         }
 
-        _file.Read(buffer[..there], at);
+        if (there > 0)
+        {
+            _file.Read(buffer[..there], at);
+        }
+
         buffer[there..].Clear();
     }
 

@@ -117,6 +117,7 @@ public sealed class HostileTests(ITestOutputHelper output)
         }
         catch (BlockDeviceException e)
         {
+            Assert.True(e.Error == BlockDeviceError.Io && e.Message.StartsWith("qcow2: ", StringComparison.Ordinal), $"{what}: {e.Message}");
             return $"device: {e.Error}";
         }
         catch (Exception e)
