@@ -10,6 +10,7 @@ public sealed class AbandonTests
     [Theory]
     [InlineData("vhdx")]
     [InlineData("vpc")]
+    [InlineData("qcow2")]
     public void Nothing_is_written_at_the_end(string format)
     {
         Shell.Require("qemu-img");

@@ -1,3 +1,4 @@
+using WinLoop.Images.Qcow2;
 using WinLoop.Images.Tests.Vhdx;
 using WinLoop.Images.Vdi;
 using WinLoop.Images.Vhd;
@@ -20,6 +21,8 @@ public sealed class ThreadedCutTests(ITestOutputHelper output)
     [InlineData("differencing VHDX")]
     [InlineData("VHD")]
     [InlineData("VDI")]
+    [InlineData("qcow2")]
+    [InlineData("backed qcow2")]
     public void AnyCut_LeavesWhatEachThreadFlushed(string kind)
     {
         int seed = DiskFiles.Seed();
@@ -36,6 +39,14 @@ public sealed class ThreadedCutTests(ITestOutputHelper output)
                 break;
             case "VDI":
                 VdiImage.Create(start, Size);
+                break;
+            case "qcow2":
+                Qcow2Image.Create(start, Size);
+                break;
+            case "backed qcow2":
+                old = DiskFiles.Noise(Size, seed, share: 1);
+                parent = new MemoryFile(old);
+                Qcow2Image.Create(start, Size, new Qcow2CreateOptions { BackingFile = "raw", BackingFormat = "raw" });
                 break;
             default:
                 old = DiskFiles.Noise(Size, seed, share: 1);

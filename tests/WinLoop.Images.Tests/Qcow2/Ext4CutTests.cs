@@ -1,0 +1,128 @@
+using System.Text;
+using WinLoop.Ext4;
+using WinLoop.Ext4.Create;
+using WinLoop.Images.Tests.PowerCuts;
+using WinLoop.Images.Qcow2;
+using WinLoop.Images.Tests.Vhdx;
+using WinLoop.Storage;
+using WinLoop.TestKit;
+
+namespace WinLoop.Images.Tests.Qcow2;
+
+/// <summary>ext4 in a qcow2 over power cuts: the journal is replayed, the file system is whole, what was fsynced is there, and qemu
+/// finds no corruption.</summary>
+public sealed class Ext4CutTests(ITestOutputHelper output)
+{
+    private const int Size = 24 << 20;
+    private const ushort Regular = 0x8000 | 0x1A4;
+
+    [Fact]
+    public void Ext4_IsClean_AndWhatWasSyncedIsThere()
+    {
+        Shell.Require("e2fsck", "qemu-img");
+        int seed = DiskFiles.Seed();
+        var random = new Random(seed);
+        var file = new MemoryFile();
+        Qcow2Image.Create(file, Size);
+        using (IBlockDevice disk = Qcow2Files.Open(file))
+        {
+            Ext4Creator.Create(disk, new Ext4CreateOptions { BlockSize = 1024, JournalBlocks = 1024, IsZeroed = true });
+        }
+
+        CutRecording recording = CutRecording.Begin(DiskFiles.ReadAll(file), new byte[Size]);
+        var promises = new List<Promise>();
+        for (int session = 0; session < 2; session++)
+        {
+            Work(recording.File, promises, session, random);
+        }
+
+        int states = 0, checkedStates = 0, promised = 0;
+        int operations = recording.File.Log.Count;
+        foreach ((StateFile state, _, int done, string name) in recording.States(seed, subsets: 1))
+        {
+            states++;
+            if (random.Next(15) != 0)
+            {
+                continue;
+            }
+
+            checkedStates++;
+            promised += Judge(state, done, promises, name);
+        }
+
+        output.WriteLine($"{operations} operations, {checkedStates} of {states} states checked, {promised} promises kept, seed {seed}");
+        Assert.True(checkedStates > 10 && promised > 30, $"{checkedStates} states, {promised} promises, seed {seed}");
+    }
+
+    private static void Work(RecordingFile file, List<Promise> promises, int session, Random random)
+    {
+        using Ext4Volume volume = Mount(file);
+        Inode root = volume.GetInode(Ext4Volume.RootInode);
+        Inode folder = volume.CreateDirectory(root, Encoding.UTF8.GetBytes($"folder{session}"), 0x1ED, Caller.Root);
+        for (int i = 0; i < 16; i++)
+        {
+            byte[] name = Encoding.UTF8.GetBytes($"file{session}-{i}");
+            byte[] content = new byte[random.Next(1, 400_000)];
+            random.NextBytes(content);
+            Inode inode = volume.Create(root, name, Regular, 0, Caller.Root);
+            volume.Write(inode, content, 0, Caller.Root);
+            if (random.Next(2) == 0)
+            {
+                volume.Synchronize(inode, dataOnly: false);
+                promises.Add(new Promise(file.Log.Count, Encoding.UTF8.GetString(name), content));
+            }
+            else if (random.Next(2) == 0)
+            {
+                volume.Rename(root, name, folder, name, default, Caller.Root);
+            }
+            else if (random.Next(2) == 0)
+            {
+                volume.Unlink(root, name);
+            }
+
+            volume.Release(inode);
+        }
+
+        volume.Release(folder);
+        volume.Release(root);
+    }
+
+    private static int Judge(StateFile state, int done, List<Promise> promises, string name)
+    {
+        int kept = 0;
+        using var folder = new TemporaryFolder();
+        string raw = Path.Combine(folder.Path, "raw");
+        Qcow2Files.Save(state, raw);
+        Qcow2Files.AssertSound(raw, name, mayLeak: true);
+        using (Ext4Volume volume = Mount(state))
+        {
+            Inode root = volume.GetInode(Ext4Volume.RootInode);
+            foreach (Promise promise in promises.Where(promise => promise.Operations <= done))
+            {
+                Inode? inode = volume.Lookup(root, Encoding.UTF8.GetBytes(promise.Name));
+                Assert.True(inode is not null, $"{name}: {promise.Name} is missing");
+                byte[] content = new byte[promise.Content.Length + 1];
+                int length = volume.Read(inode, content, 0);
+                Assert.True(content.AsSpan(0, length).SequenceEqual(promise.Content), $"{name}: {promise.Name} differs");
+                volume.Release(inode);
+                kept++;
+            }
+
+            volume.Release(root);
+        }
+
+        using (IBlockDevice disk = Qcow2Files.Open(state, isReadOnly: true))
+        {
+            DiskFiles.WriteSparse(raw, DiskFiles.ReadAll(disk));
+        }
+
+        Shell.Result check = Shell.Run("e2fsck", ["-fn", raw]);
+        Assert.True(check.ExitCode == 0, $"{name}: e2fsck -fn: {check.ExitCode}\n{check.All}");
+        return kept;
+    }
+
+    private static Ext4Volume Mount(IGrowableDevice file) =>
+        Ext4Volume.Mount(Qcow2Files.Open(file), new Ext4MountOptions { CommitInterval = 3600 });
+
+    private sealed record Promise(int Operations, string Name, byte[] Content);
+}
