@@ -1,6 +1,7 @@
 using WinLoop.Images.Tests.Vhdx;
 using WinLoop.Images.Vhd;
 using WinLoop.Images.Vhdx;
+using WinLoop.Images.Vmdk;
 using WinLoop.Storage;
 
 namespace WinLoop.Images.Tests.PowerCuts;
@@ -18,6 +19,7 @@ public sealed class ThreadedCutTests(ITestOutputHelper output)
     [InlineData("VHDX")]
     [InlineData("differencing VHDX")]
     [InlineData("VHD")]
+    [InlineData("VMDK")]
     public void AnyCut_LeavesWhatEachThreadFlushed(string kind)
     {
         int seed = DiskFiles.Seed();
@@ -31,6 +33,9 @@ public sealed class ThreadedCutTests(ITestOutputHelper output)
                 break;
             case "VHD":
                 VhdImage.Create(start, Size, blockSize: MiB);
+                break;
+            case "VMDK":
+                VmdkImage.Create(start, Size);
                 break;
             default:
                 old = DiskFiles.Noise(Size, seed, share: 1);
