@@ -6,7 +6,8 @@ namespace WinLoop.Images;
 public static class ImageFormats
 {
     /// <summary>In the order in which they are asked.</summary>
-    public static IReadOnlyList<IImageFormat> All { get; } = [new Vhdx.VhdxFormat(), new Vhd.VhdFormat(), new Vmdk.VmdkFormat()];
+    public static IReadOnlyList<IImageFormat> All { get; } =
+        [new Vhdx.VhdxFormat(), new Vdi.VdiFormat(), new Vmdk.VmdkFormat(), new Vhd.VhdFormat()];
 
     /// <summary>The format of a file; null: none of them, so its bytes are the disk's.</summary>
     /// <exception cref="BlockDeviceException">The file cannot be read.</exception>

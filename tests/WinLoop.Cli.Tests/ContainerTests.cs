@@ -17,7 +17,7 @@ public sealed class ContainerTests : IDisposable
     public void Dispose() => _work.Dispose();
 
     /// <summary>qemu's name and ours.</summary>
-    public static TheoryData<string, string> Writable => new() { { "vhdx", "VHDX" }, { "vpc", "VHD" }, { "vmdk", "VMDK" } };
+    public static TheoryData<string, string> Writable => new() { { "vhdx", "VHDX" }, { "vpc", "VHD" }, { "vdi", "VDI" }, { "vmdk", "VMDK" } };
 
     [Theory]
     [MemberData(nameof(Writable))]

@@ -51,5 +51,8 @@ internal sealed class FlatExtent(IGrowableDevice file, long start, long length) 
     public override void Forget(long offset, long length) => file.Forget(start + offset, length);
 
     /// <inheritdoc/>
+    public override long ZeroRun(long offset, long length) => file.ZeroRun(start + offset, length);
+
+    /// <inheritdoc/>
     public override void Dispose() => file.Dispose();
 }

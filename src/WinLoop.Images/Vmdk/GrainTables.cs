@@ -62,6 +62,18 @@ internal sealed class GrainTables
         return tables;
     }
 
+    /// <summary>How many bytes from a place of the extent on lie in grains that are not in the file.</summary>
+    public long ZeroRun(long offset, long length, int grainShift)
+    {
+        long end = offset + length, at = offset;
+        while (at < end && this[at >> grainShift] <= Zeroed)
+        {
+            at = Math.Min(end, ((at >> grainShift) + 1) << grainShift);
+        }
+
+        return at - offset;
+    }
+
     /// <summary>Puts a grain in its place. Under the map lock.</summary>
     public void Set(long grain, uint sector)
     {

@@ -67,6 +67,9 @@ internal sealed partial class SparseExtent : VmdkExtent
     public override void Forget(long offset, long length) => ForMapped(offset, length, static (file, at, part, _) => file.Forget(at, part), default);
 
     /// <inheritdoc/>
+    public override long ZeroRun(long offset, long length) => _tables.ZeroRun(offset, length, _grainShift);
+
+    /// <inheritdoc/>
     public override void Dispose() => _file.Dispose();
 
     private static string? Reason(SparseHeader header, GrainTables tables)

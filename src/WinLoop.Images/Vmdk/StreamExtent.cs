@@ -124,6 +124,9 @@ internal sealed class StreamExtent : VmdkExtent
     }
 
     /// <inheritdoc/>
+    public override long ZeroRun(long offset, long length) => _tables.ZeroRun(offset, length, _grainShift);
+
+    /// <inheritdoc/>
     public override void Dispose() => _file.Dispose();
 
     private static BlockDeviceException ReadOnly() => new(BlockDeviceError.ReadOnly, "a stream-optimized VMDK is read-only");

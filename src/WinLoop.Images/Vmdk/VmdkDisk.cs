@@ -157,6 +157,25 @@ internal sealed class VmdkDisk : IBlockDevice
     }
 
     /// <inheritdoc/>
+    public long ZeroRun(long offset, long length)
+    {
+        DeviceRange.Check(this, offset, length);
+        long found = 0;
+        while (found < length)
+        {
+            (int extent, long inside, long part) = Locate(offset + found, length - found);
+            long run = _extents[extent].ZeroRun(inside, part);
+            found += run;
+            if (run < part)
+            {
+                break;
+            }
+        }
+
+        return found;
+    }
+
+    /// <inheritdoc/>
     public void Abandon() => _isAbandoned = true;
 
     /// <inheritdoc/>

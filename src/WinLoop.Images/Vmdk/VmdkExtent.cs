@@ -42,6 +42,9 @@ internal abstract class VmdkExtent(long length) : IDisposable
     /// <summary>See <see cref="IBlockDevice.Forget"/>.</summary>
     public abstract void Forget(long offset, long length);
 
+    /// <summary>See <see cref="IBlockDevice.ZeroRun"/>.</summary>
+    public abstract long ZeroRun(long offset, long length);
+
     /// <summary>After the last flush of an extent that was changed: leaves it as clean. Under the disk's flush lock.</summary>
     public virtual void Finish()
     {

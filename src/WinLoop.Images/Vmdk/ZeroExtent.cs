@@ -36,6 +36,9 @@ internal sealed class ZeroExtent(long length) : VmdkExtent(length)
     }
 
     /// <inheritdoc/>
+    public override long ZeroRun(long offset, long length) => length;
+
+    /// <inheritdoc/>
     public override void Dispose()
     {
     }

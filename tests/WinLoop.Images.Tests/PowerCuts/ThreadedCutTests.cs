@@ -1,4 +1,5 @@
 using WinLoop.Images.Tests.Vhdx;
+using WinLoop.Images.Vdi;
 using WinLoop.Images.Vhd;
 using WinLoop.Images.Vhdx;
 using WinLoop.Images.Vmdk;
@@ -19,6 +20,7 @@ public sealed class ThreadedCutTests(ITestOutputHelper output)
     [InlineData("VHDX")]
     [InlineData("differencing VHDX")]
     [InlineData("VHD")]
+    [InlineData("VDI")]
     [InlineData("VMDK")]
     public void AnyCut_LeavesWhatEachThreadFlushed(string kind)
     {
@@ -33,6 +35,9 @@ public sealed class ThreadedCutTests(ITestOutputHelper output)
                 break;
             case "VHD":
                 VhdImage.Create(start, Size, blockSize: MiB);
+                break;
+            case "VDI":
+                VdiImage.Create(start, Size);
                 break;
             case "VMDK":
                 VmdkImage.Create(start, Size);

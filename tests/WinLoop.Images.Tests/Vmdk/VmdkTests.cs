@@ -52,14 +52,37 @@ public sealed class VmdkTests
         using IBlockDevice disk = VmdkFiles.Open(file);
         byte[] buffer = new byte[300_000];
         disk.Write(new byte[8 * MiB], 0);
-        long before = GC.GetAllocatedBytesForCurrentThread();
-        for (int i = 0; i < 1000; i++)
+        // The runtime allocates a few kilobytes when it compiles a method again, at a time of its choosing.
+        long least = long.MaxValue;
+        for (int round = 0; round < 8 && least > 0; round++)
         {
-            disk.Read(buffer, i * 7919L % (8 * MiB - buffer.Length));
-            disk.Write(buffer.AsSpan(0, 5000), i * 6007L % (8 * MiB - buffer.Length));
+            long before = GC.GetAllocatedBytesForCurrentThread();
+            for (int i = 0; i < 1000; i++)
+            {
+                disk.Read(buffer, i * 7919L % (8 * MiB - buffer.Length));
+                disk.Write(buffer.AsSpan(0, 5000), i * 6007L % (8 * MiB - buffer.Length));
+            }
+
+            least = Math.Min(least, GC.GetAllocatedBytesForCurrentThread() - before);
         }
 
-        Assert.Equal(0, GC.GetAllocatedBytesForCurrentThread() - before);
+        Assert.Equal(0, least);
+    }
+
+    [Fact]
+    public void Holes_AreKnownWithoutReading_OverTheBordersOfExtents()
+    {
+        const int Part = 3 * MiB, Grain = 65536;
+        var files = new Dictionary<string, IGrowableDevice> { ["a"] = new MemoryFile(VmdkFiles.SparsePart(Part)), ["b"] = new MemoryFile(VmdkFiles.SparsePart(Part)) };
+        var text = new MemoryFile(VmdkFiles.Descriptor("twoGbMaxExtentSparse", $"RW {Part / 512} SPARSE \"a\"", $"RW {Part / 512} SPARSE \"b\""));
+        using IBlockDevice disk = VmdkFiles.Open(text, files);
+        Assert.Equal(2 * Part, disk.ZeroRun(0, 2 * Part));
+        Assert.Equal(1000, disk.ZeroRun(Part - 500, 1000));
+        disk.Write([1], Part + Grain + 5);
+        Assert.Equal(Part + Grain - 7, disk.ZeroRun(7, (2 * Part) - 7));
+        Assert.Equal(0, disk.ZeroRun(Part + Grain + 100, 5));
+        Assert.Equal(Part - (2 * Grain), disk.ZeroRun(Part + (2 * Grain), Part - (2 * Grain)));
+        Assert.Equal(0, disk.ZeroRun(2 * Part, 0));
     }
 
     [Fact]
