@@ -10,7 +10,7 @@ internal static class VmdkOpener
     public static VmdkDisk OpenSparse(IGrowableDevice file, ImageFormatOptions options)
     {
         SparseHeader header = SparseHeader.Read(file);
-        if (header.DescriptorOffset == 0)
+        if (header.DescriptorOffset == 0 || header.DescriptorSize == 0 || IsBlank(file, header))
         {
             throw VmdkError.Unsupported("only a part: an extent of a disk of several files; open the descriptor, which is a small text file beside it");
         }
@@ -65,6 +65,14 @@ internal static class VmdkOpener
             extents.ForEach(extent => extent.Dispose());
             throw;
         }
+    }
+
+    /// <summary>qemu leaves room for a descriptor in each extent of a disk of several files.</summary>
+    private static bool IsBlank(IGrowableDevice file, SparseHeader header)
+    {
+        Span<byte> first = stackalloc byte[1];
+        file.Read(first, header.DescriptorOffset * SparseHeader.Size);
+        return first[0] == 0;
     }
 
     /// <summary>Whether the disk is read-only. If writing was asked for, the user is told why not.</summary>

@@ -187,6 +187,12 @@ public sealed class QemuTests(ITestOutputHelper output)
 
         VmdkFiles.AssertQemuAgrees(path, raw);
         Shell.Script($"qemu-io -f vmdk -c 'write -P 0x77 2147418112 131072' '{path}'");
+        string extent = Directory.GetFiles(folder.Path, "x y-*")[1];
+        if (subformat == "twoGbMaxExtentSparse")
+        {
+            Assert.Contains("only a part", Assert.Throws<ImageFormatException>(() => DiskFiles.Open(extent)).Message, StringComparison.Ordinal);
+        }
+
         using IBlockDevice again = DiskFiles.Open(path, isReadOnly: true);
         byte[] both = new byte[131072];
         again.Read(both, 2147418112);
