@@ -17,6 +17,7 @@ internal sealed partial class SparseExtent
     private bool _isDirty;
     private int[] _parts = [];
     private byte[] _content = [];
+    private byte[]? _copy;
 
     /// <inheritdoc/>
     public override void Write(ReadOnlySpan<byte> buffer, long offset, WriteTag tag)
@@ -76,7 +77,15 @@ internal sealed partial class SparseExtent
     /// <inheritdoc/>
     public override void WriteZeroes(long offset, long length, WriteTag tag)
     {
-        ForMapped(offset, length, static (file, at, part, tag) => file.WriteZeroes(at, part, tag), tag);
+        if (_parent is null)
+        {
+            ForMapped(offset, length, static (file, at, part, tag) => file.WriteZeroes(at, part, tag), tag);
+        }
+        else
+        {
+            ZeroOverParent(offset, length, tag);
+        }
+
         Volatile.Write(ref _isDirty, true);
     }
 
@@ -117,11 +126,47 @@ internal sealed partial class SparseExtent
             uint sector = _tables[grain];
             if (sector <= GrainTables.Zeroed)
             {
+                bool showsParent = sector == GrainTables.Unused && _parent is not null;
                 sector = Allocate();
+                if (showsParent)
+                {
+                    CopyParent(grain, sector);
+                }
+
                 _tables.Set(grain, sector);
             }
 
             return sector;
+        }
+    }
+
+    /// <summary>A new grain of a delta link holds what showed there before, and only then has a place in the tables.</summary>
+    private void CopyParent(long grain, uint sector)
+    {
+        const int Piece = 65536;
+        _copy ??= new byte[Math.Min(Piece, GrainSize)];
+        for (int done = 0; done < GrainSize; done += _copy.Length)
+        {
+            _parent!.Read(_copy, (grain << _grainShift) + done);
+            _file.Write(_copy, (sector * 512L) + done, WriteTag.Metadata);
+        }
+    }
+
+    /// <summary>Without a grain of its own the parent would show. A grain that exists only as zeroes takes the place of a
+    /// whole one: other programs know entries of zeroed grains in some files only.</summary>
+    private void ZeroOverParent(long offset, long length, WriteTag tag)
+    {
+        while (length > 0)
+        {
+            (long grain, int inside, int part) = Locate(offset, length);
+            uint sector = _tables[grain];
+            if (sector != GrainTables.Zeroed)
+            {
+                _file.WriteZeroes(((sector == GrainTables.Unused ? Map(grain) : sector) * 512L) + inside, part, tag);
+            }
+
+            offset += part;
+            length -= part;
         }
     }
 

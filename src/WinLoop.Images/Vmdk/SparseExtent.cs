@@ -10,11 +10,13 @@ internal sealed partial class SparseExtent : VmdkExtent
 {
     private readonly IGrowableDevice _file;
     private readonly GrainTables _tables;
+    private readonly VmdkParent? _parent;
     private readonly int _grainShift;
 
-    private SparseExtent(IGrowableDevice file, SparseHeader header, GrainTables tables, long end, long length)
+    private SparseExtent(IGrowableDevice file, SparseHeader header, GrainTables tables, long end, long length, VmdkParent? parent)
         : base(length)
     {
+        _parent = parent;
         _file = file;
         _tables = tables;
         _grainShift = BitOperations.Log2((uint)header.GrainSize) + 9;
@@ -33,10 +35,11 @@ internal sealed partial class SparseExtent : VmdkExtent
     /// <param name="header">Its header.</param>
     /// <param name="length">Bytes of the extent; not more than its capacity.</param>
     /// <param name="isForWriting">The redundant tables are checked, too.</param>
-    public static SparseExtent Open(IGrowableDevice file, SparseHeader header, long length, bool isForWriting)
+    /// <param name="parent">What shows where there is no grain; null: zeroes.</param>
+    public static SparseExtent Open(IGrowableDevice file, SparseHeader header, long length, bool isForWriting, VmdkParent? parent)
     {
         GrainTables tables = GrainTables.Read(file, header, isForWriting);
-        return new SparseExtent(file, header, tables, GrainLayoutCheck.FindEnd(file, header, tables), length);
+        return new SparseExtent(file, header, tables, GrainLayoutCheck.FindEnd(file, header, tables), length, parent);
     }
 
     /// <inheritdoc/>
@@ -46,13 +49,17 @@ internal sealed partial class SparseExtent : VmdkExtent
         {
             (long grain, int inside, int part) = Locate(offset, buffer.Length);
             uint sector = _tables[grain];
-            if (sector <= GrainTables.Zeroed)
+            if (sector > GrainTables.Zeroed)
             {
-                buffer[..part].Clear();
+                _file.Read(buffer[..part], (sector * 512L) + inside);
+            }
+            else if (sector == GrainTables.Unused && _parent is not null)
+            {
+                _parent.Read(buffer[..part], offset);
             }
             else
             {
-                _file.Read(buffer[..part], (sector * 512L) + inside);
+                buffer[..part].Clear();
             }
 
             buffer = buffer[part..];
@@ -67,7 +74,7 @@ internal sealed partial class SparseExtent : VmdkExtent
     public override void Forget(long offset, long length) => ForMapped(offset, length, static (file, at, part, _) => file.Forget(at, part), default);
 
     /// <inheritdoc/>
-    public override long ZeroRun(long offset, long length) => _tables.ZeroRun(offset, length, _grainShift);
+    public override long ZeroRun(long offset, long length) => _parent is null ? _tables.ZeroRun(offset, length, _grainShift) : 0;
 
     /// <inheritdoc/>
     public override void Dispose() => _file.Dispose();

@@ -33,8 +33,14 @@ internal sealed class VmdkDescriptor
     /// <summary>How the disk is put together, for example <c>monolithicSparse</c>.</summary>
     public string CreateType => this["createType"] ?? throw VmdkError.Damaged("the descriptor has no createType");
 
+    /// <summary>The content identifier (CID); null: it has none.</summary>
+    public uint? Id { get; private set; }
+
+    /// <summary>The content identifier of the parent when this disk was made on it, or <see cref="NoParent"/>.</summary>
+    public uint ParentId { get; private set; }
+
     /// <summary>Where in the text the digits of the content identifier are; empty if there are none.</summary>
-    public Range ContentId { get; private set; }
+    public Range IdPlace { get; private set; }
 
     /// <summary>The value of a key; null if it is not there.</summary>
     public string? this[string key] => _values.GetValueOrDefault(key);
@@ -139,8 +145,19 @@ internal sealed class VmdkDescriptor
         if (key.Equals("CID", StringComparison.OrdinalIgnoreCase) && !isQuoted)
         {
             int at = text.IndexOf(value, text.IndexOf('=', start), StringComparison.Ordinal);
-            ContentId = at..(at + value.Length);
+            IdPlace = at..(at + value.Length);
         }
+    }
+
+    private uint? Identifier(string key)
+    {
+        if (this[key] is not { } text)
+        {
+            return null;
+        }
+
+        return text.Length <= 8 && uint.TryParse(text, NumberStyles.AllowHexSpecifier, null, out uint id)
+            ? id : throw VmdkError.Damaged($"the descriptor has the {key} {VmdkError.Shown(text)}");
     }
 
     private void Check()
@@ -163,16 +180,11 @@ internal sealed class VmdkDescriptor
             throw VmdkError.Unsupported($"version {VmdkError.Shown(version)} of the descriptor");
         }
 
-        if (this["parentCID"] is { } parent && !(uint.TryParse(parent, NumberStyles.AllowHexSpecifier, null, out uint id) && id == NoParent)
-            || this["parentFileNameHint"] is not null)
+        ParentId = Identifier("parentCID") ?? NoParent;
+        Id = Identifier("CID");
+        if (ParentId == NoParent && this["parentFileNameHint"] is { } hint)
         {
-            throw VmdkError.Unsupported($"a delta link, that is a disk with a parent ({VmdkError.Shown(this["parentFileNameHint"] ?? "not named")}); "
-                + "convert it, or merge it into its parent");
-        }
-
-        if (this["CID"] is { } own && (own.Length > 8 || !uint.TryParse(own, NumberStyles.AllowHexSpecifier, null, out _)))
-        {
-            throw VmdkError.Damaged($"the descriptor has the content identifier {VmdkError.Shown(own)}");
+            throw VmdkError.Damaged($"the descriptor names the parent {VmdkError.Shown(hint)}, and says that there is none");
         }
 
         if (_extents.Count == 0)

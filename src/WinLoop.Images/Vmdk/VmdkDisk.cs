@@ -11,6 +11,7 @@ internal sealed class VmdkDisk : IBlockDevice
     private readonly long[] _starts;
     private readonly IGrowableDevice? _descriptorFile;
     private readonly ContentId _contentId;
+    private readonly VmdkDisk? _parent;
     private readonly Lock _flushLock = new();
     private BlockDeviceException? _failure;
     private bool _hasBegun;
@@ -21,9 +22,11 @@ internal sealed class VmdkDisk : IBlockDevice
     /// <param name="extents">In the order of the disk; one at least.</param>
     /// <param name="descriptorFile">The file of the descriptor, if that is not the extent's; owned, too.</param>
     /// <param name="contentId">Changes with the first write.</param>
+    /// <param name="parent">Of a delta link: read-only; owned, too.</param>
     /// <param name="isReadOnly">Refuses writes.</param>
-    public VmdkDisk(VmdkExtent[] extents, IGrowableDevice? descriptorFile, ContentId contentId, bool isReadOnly)
+    public VmdkDisk(VmdkExtent[] extents, IGrowableDevice? descriptorFile, ContentId contentId, VmdkDisk? parent, bool isReadOnly)
     {
+        _parent = parent;
         _extents = extents;
         _descriptorFile = descriptorFile;
         _contentId = contentId;
@@ -35,6 +38,9 @@ internal sealed class VmdkDisk : IBlockDevice
 
         IsReadOnly = isReadOnly;
     }
+
+    /// <summary>The content identifier when it was opened; null: it has none.</summary>
+    public uint? ContentId => _contentId.Value;
 
     /// <inheritdoc/>
     public long Length => _starts[^1];
@@ -215,6 +221,7 @@ internal sealed class VmdkDisk : IBlockDevice
         }
 
         _descriptorFile?.Dispose();
+        _parent?.Dispose();
     }
 
     private void Begin(VmdkExtent extent)

@@ -28,11 +28,19 @@ internal static class VmdkOpener
             throw VmdkError.Unsupported("a descriptor that names other extents than the sparse one that it is in");
         }
 
-        bool isReadOnly = options.IsReadOnly;
         string? reason = file.IsReadOnly ? "the file cannot be written" : Reason(descriptor);
-        VmdkExtent extent = OpenExtent(file, header, header.Capacity * SparseHeader.Size, !isReadOnly && reason is null);
-        isReadOnly = Decide(options, reason ?? extent.ReadOnlyReason);
-        return new VmdkDisk([extent], descriptorFile: null, MakeContentId(file, place, descriptor), isReadOnly);
+        VmdkDisk? parent = ParentDisk.Open(descriptor, options);
+        try
+        {
+            VmdkExtent extent = OpenExtent(file, header, header.Capacity * SparseHeader.Size, !options.IsReadOnly && reason is null, Part(parent, 0));
+            bool isReadOnly = Decide(options, reason ?? extent.ReadOnlyReason);
+            return new VmdkDisk([extent], descriptorFile: null, MakeContentId(file, place, descriptor), parent, isReadOnly);
+        }
+        catch
+        {
+            parent?.Dispose();
+            throw;
+        }
     }
 
     /// <summary>Opens a file that is a descriptor, and the files that it names.</summary>
@@ -48,21 +56,25 @@ internal static class VmdkOpener
 
         string? reason = file.IsReadOnly ? "the file of the descriptor cannot be written" : Reason(descriptor);
         bool isForWriting = !options.IsReadOnly && reason is null;
+        VmdkDisk? parent = ParentDisk.Open(descriptor, options);
         var extents = new List<VmdkExtent>();
         try
         {
+            long start = 0;
             foreach (VmdkExtentLine line in descriptor.Extents)
             {
-                extents.Add(OpenExtent(line, options, isForWriting));
+                extents.Add(OpenExtent(line, options, isForWriting, Part(parent, start)));
                 reason ??= extents[^1].ReadOnlyReason;
+                start += extents[^1].Length;
             }
 
             bool isReadOnly = Decide(options, reason);
-            return new VmdkDisk([.. extents], file, MakeContentId(file, 0, descriptor), isReadOnly);
+            return new VmdkDisk([.. extents], file, MakeContentId(file, 0, descriptor), parent, isReadOnly);
         }
         catch
         {
             extents.ForEach(extent => extent.Dispose());
+            parent?.Dispose();
             throw;
         }
     }
@@ -164,7 +176,7 @@ internal static class VmdkOpener
         }
     }
 
-    private static VmdkExtent OpenExtent(VmdkExtentLine line, ImageFormatOptions options, bool isForWriting)
+    private static VmdkExtent OpenExtent(VmdkExtentLine line, ImageFormatOptions options, bool isForWriting, VmdkParent? parent)
     {
         long length = line.Sectors * 512, start = line.Offset * 512;
         if (line.Type == "ZERO")
@@ -185,7 +197,7 @@ internal static class VmdkOpener
 
             SparseHeader header = SparseHeader.Read(file);
             return header.Capacity >= line.Sectors
-                ? OpenExtent(file, header, length, isForWriting)
+                ? OpenExtent(file, header, length, isForWriting, parent)
                 : throw VmdkError.Damaged($"its extent {shown} has {header.Capacity} sectors, and the descriptor says {line.Sectors}");
         }
         catch
@@ -207,13 +219,21 @@ internal static class VmdkOpener
         }
     }
 
-    private static VmdkExtent OpenExtent(IGrowableDevice file, SparseHeader header, long length, bool isForWriting) => header.IsCompressed
-        ? StreamExtent.Open(file, header, length)
-        : SparseExtent.Open(file, header, length, isForWriting && !file.IsReadOnly);
+    private static VmdkExtent OpenExtent(IGrowableDevice file, SparseHeader header, long length, bool isForWriting, VmdkParent? parent)
+    {
+        if (!header.IsCompressed)
+        {
+            return SparseExtent.Open(file, header, length, isForWriting && !file.IsReadOnly, parent);
+        }
+
+        return parent is null ? StreamExtent.Open(file, header, length) : throw VmdkError.Unsupported("a delta link that is stream-optimized (compressed)");
+    }
+
+    private static VmdkParent? Part(VmdkDisk? parent, long start) => parent is null ? null : new VmdkParent(parent, start);
 
     private static ContentId MakeContentId(IGrowableDevice file, long place, VmdkDescriptor descriptor)
     {
-        (int at, int digits) = descriptor.ContentId.GetOffsetAndLength(int.MaxValue);
-        return new ContentId(file, place + at, digits);
+        (int at, int digits) = descriptor.IdPlace.GetOffsetAndLength(int.MaxValue);
+        return new ContentId(descriptor.Id, file, place + at, digits);
     }
 }

@@ -20,6 +20,7 @@ public sealed class HostileTests(ITestOutputHelper output)
         Sparse,
         Stream,
         Split,
+        Delta,
     }
 
     [Fact]
@@ -27,7 +28,7 @@ public sealed class HostileTests(ITestOutputHelper output)
     {
         int seed = DiskFiles.Seed();
         int count = int.TryParse(Environment.GetEnvironmentVariable("WINLOOP_HOSTILE"), out int wanted) ? wanted : 20_000;
-        StateFile[][] targets = [[MakeSparse()], [new StateFile(SparseTests.Stream(DiskFiles.Noise(PartSize, 8)))], MakeSplit()];
+        StateFile[][] targets = [[MakeSparse()], [new StateFile(SparseTests.Stream(DiskFiles.Noise(PartSize, 8)))], MakeSplit(), MakeDelta()];
         var kinds = new SortedDictionary<string, int>();
         TimeSpan slowest = default;
         long largest = 0;
@@ -35,7 +36,7 @@ public sealed class HostileTests(ITestOutputHelper output)
         for (int i = 0; i < count; i++)
         {
             var random = new Random(unchecked((seed * 31) + i));
-            var kind = (Kind)random.Next(3);
+            var kind = (Kind)random.Next(4);
             StateFile[] files = targets[(int)kind];
             Array.ForEach(files, file =>
             {
@@ -92,8 +93,36 @@ public sealed class HostileTests(ITestOutputHelper output)
         return [.. files.Select(file => new StateFile(DiskFiles.ReadAll(file)))];
     }
 
-    private static Dictionary<string, IGrowableDevice> ByName(IGrowableDevice[] files) =>
-        files.Length == 1 ? [] : new() { ["0"] = files[0], ["1"] = files[1], ["2"] = files[2] };
+    private static StateFile[] MakeDelta()
+    {
+        MemoryFile parent = new(VmdkFiles.Sparse(Size, null)), child = new(VmdkFiles.Sparse(Size, "0"));
+        using (IBlockDevice disk = VmdkFiles.Open(parent))
+        {
+            disk.Write(DiskFiles.Noise(MiB, 2), MiB);
+        }
+
+        // Its identifier has changed with that.
+        byte[] bytes = DiskFiles.ReadAll(parent);
+        VmdkFiles.Sparse(Size, null).AsSpan(512, 20 * 512).CopyTo(bytes.AsSpan(512));
+        parent.Write(bytes, 0);
+        using (IBlockDevice disk = VmdkFiles.Open(child, ByName([parent, child])))
+        {
+            disk.Write(DiskFiles.Noise(MiB, 3), 2 * MiB);
+        }
+
+        return [new StateFile(bytes), new StateFile(DiskFiles.ReadAll(child))];
+    }
+
+    private static Dictionary<string, IGrowableDevice> ByName(IGrowableDevice[] files)
+    {
+        var names = new Dictionary<string, IGrowableDevice>();
+        for (int i = 0; i < files.Length - 1; i++)
+        {
+            names[$"{i}"] = files[i];
+        }
+
+        return names;
+    }
 
     private static string Use(StateFile[] files, Random random, string what)
     {
@@ -164,7 +193,7 @@ public sealed class HostileTests(ITestOutputHelper output)
                 random.NextBytes(noise);
                 file.Write(noise, at);
                 return $"bytes {at} ";
-            case 3 when kind != Kind.Split:
+            case 3 or 4 when kind != Kind.Split:
                 return ChangeText(file, 512, random);
             case 4 or 5 or 6 when kind == Kind.Stream && file.Length > 2048:
                 // The footer, a directory in front of it, and the markers of grains.
@@ -234,7 +263,8 @@ public sealed class HostileTests(ITestOutputHelper output)
         }
 
         string[] words = ["\"", "\n", "\r\n", "=", "0", "99999999999999999999", "137438953472", "-1", "RW", "RDONLY", "NOACCESS", "FLAT", "ZERO", "SESPARSE",
-            "CID=", "parentCID=0", "# ", "\0", "\u00ff\u00fe", "\"1\"", " ", "\t", "SPARSE \"2\"", "RW 8 ZERO\n", "createType=\"vmfs\"\n", "version=2\n"];
+            "CID=", "parentCID=0", "# ", "\0", "\u00ff\u00fe", "\"1\"", " ", "\t", "SPARSE \"2\"", "RW 8 ZERO\n", "createType=\"vmfs\"\n", "version=2\n",
+            "parentFileNameHint=\"0\"\n", "ffffffff", "12345678"];
         string word = words[random.Next(words.Length)];
         int at = random.Next(text.Length - 4);
         string changed = random.Next(4) switch

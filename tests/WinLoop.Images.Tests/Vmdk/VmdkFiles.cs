@@ -19,6 +19,24 @@ internal static class VmdkFiles
     public static byte[] Descriptor(string createType, params string[] extents) => System.Text.Encoding.UTF8.GetBytes(
         $"# Disk DescriptorFile\nversion=1\nCID=12345678\nparentCID=ffffffff\ncreateType=\"{createType}\"\n\n# Extents\n{string.Join('\n', extents)}\n\n#DDB\nddb.adapterType = \"ide\"\n");
 
+    /// <summary>A sparse disk with the identifier 12345678.</summary>
+    /// <param name="size">Bytes of the disk.</param>
+    /// <param name="parent">The file of its parent, which has the same identifier; null: none.</param>
+    public static byte[] Sparse(long size, string? parent)
+    {
+        var file = new MemoryFile();
+        VmdkImage.Create(file, size);
+        string text = System.Text.Encoding.ASCII.GetString(Descriptor("monolithicSparse", $"RW {size / 512} SPARSE \"x.vmdk\""));
+        if (parent is not null)
+        {
+            text = text.Replace("parentCID=ffffffff", $"parentCID=12345678\nparentFileNameHint=\"{parent}\"", StringComparison.Ordinal);
+        }
+
+        file.WriteZeroes(512, 20 * 512);
+        file.Write(System.Text.Encoding.ASCII.GetBytes(text), 512);
+        return Vhdx.DiskFiles.ReadAll(file);
+    }
+
     /// <summary>An extent of a disk of several files: a new sparse disk without its descriptor.</summary>
     public static byte[] SparsePart(long size)
     {
