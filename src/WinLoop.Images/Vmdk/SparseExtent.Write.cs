@@ -31,6 +31,7 @@ internal sealed partial class SparseExtent
                 sector = Map(grain);
             }
 
+            part = ExtendRun(grain, sector, part, buffer.Length, mapsNew: true);
             _file.Write(buffer[..part], (sector * 512L) + inside, tag);
             Volatile.Write(ref _isDirty, true);
             buffer = buffer[part..];

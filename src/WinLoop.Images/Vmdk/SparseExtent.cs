@@ -51,6 +51,7 @@ internal sealed partial class SparseExtent : VmdkExtent
             uint sector = _tables[grain];
             if (sector > GrainTables.Zeroed)
             {
+                part = ExtendRun(grain, sector, part, buffer.Length, mapsNew: false);
                 _file.Read(buffer[..part], (sector * 512L) + inside);
             }
             else if (sector == GrainTables.Unused && _parent is not null)
@@ -102,6 +103,36 @@ internal sealed partial class SparseExtent : VmdkExtent
             offset += part;
             length -= part;
         }
+    }
+
+    /// <summary>Grains that lie one behind the other in the file go in one request.</summary>
+    /// <param name="grain">The first of them.</param>
+    /// <param name="sector">Where it is.</param>
+    /// <param name="part">Bytes up to its end.</param>
+    /// <param name="wanted">Bytes of the request.</param>
+    /// <param name="mapsNew">Grains that have no place get one.</param>
+    /// <returns>Bytes up to the end of the run, or of the request.</returns>
+    private int ExtendRun(long grain, uint sector, int part, int wanted, bool mapsNew)
+    {
+        long expected = sector;
+        while (part < wanted)
+        {
+            expected += GrainSize / 512;
+            uint next = _tables[++grain];
+            if (next <= GrainTables.Zeroed && mapsNew)
+            {
+                next = Map(grain);
+            }
+
+            if (next != expected)
+            {
+                break;
+            }
+
+            part = (int)Math.Min((long)part + GrainSize, wanted);
+        }
+
+        return part;
     }
 
     private (long Grain, int Inside, int Part) Locate(long offset, long length)
