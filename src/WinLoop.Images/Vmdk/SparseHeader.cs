@@ -47,8 +47,8 @@ internal sealed record SparseHeader
     private const int AlgorithmAt = 77;
     private const ulong DirectoryAtEnd = ulong.MaxValue;
     private const ulong MinGrain = 8;
-    private const ulong MaxGrain = 1 << 17;
-    private const ulong MaxCompressedGrain = 1 << 11;
+    // All known writers make 128. A large one would cost that much for a write of a byte.
+    private const ulong MaxGrain = 1 << 11;
 
     /// <summary>What a file with a sparse extent begins with.</summary>
     public static ReadOnlySpan<byte> Magic => "KDMV"u8;
@@ -151,10 +151,9 @@ internal sealed record SparseHeader
             throw VmdkError.Damaged($"grains of {grain} sectors cannot be");
         }
 
-        ulong largest = isCompressed ? MaxCompressedGrain : MaxGrain;
-        if (grain < MinGrain || grain > largest)
+        if (grain is < MinGrain or > MaxGrain)
         {
-            throw VmdkError.Unsupported($"grains of {grain} sectors; they may have {MinGrain} to {largest}");
+            throw VmdkError.Unsupported($"grains of {grain} sectors; they may have {MinGrain} to {MaxGrain}");
         }
 
         if (capacity == 0)

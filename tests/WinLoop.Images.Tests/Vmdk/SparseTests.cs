@@ -60,6 +60,7 @@ public sealed class SparseTests
     [InlineData(8, 0x30003, false, "algorithm 0")]
     [InlineData(20, 127, false, "127 sectors")]
     [InlineData(20, 4, false, "4 sectors")]
+    [InlineData(20, 4096, false, "4096 sectors")]
     [InlineData(44, 1024, false, "1024 entries")]
     [InlineData(28, 0, false, "only a part")]
     [InlineData(36, 1000, false, "65536 are the limit")]
