@@ -8,7 +8,7 @@ public static class ImageFormats
     /// <summary>In the order in which they are asked.</summary>
     public static IReadOnlyList<IImageFormat> All { get; } =
     [
-        new Vhdx.VhdxFormat(), new Qcow2.Qcow2Format(), new Vdi.VdiFormat(), new AndroidSparse.AndroidSparseFormat(), new Vhd.VhdFormat(),
+        new Vhdx.VhdxFormat(), new Qcow2.Qcow2Format(), new Vdi.VdiFormat(), new Vmdk.VmdkFormat(), new AndroidSparse.AndroidSparseFormat(), new Vhd.VhdFormat(),
     ];
 
     /// <summary>The format of a file; null: none of them, so its bytes are the disk's.</summary>

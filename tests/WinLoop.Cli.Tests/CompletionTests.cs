@@ -38,7 +38,7 @@ public sealed class CompletionTests : IDisposable
     [Theory]
     [InlineData("winloop mo", "mount")]
     [InlineData("winloop che", "check")]
-    [InlineData("winloop c", "check create cat cp completion")]
+    [InlineData("winloop c", "check create cat convert cp completion")]
     [InlineData("winloop --v", "--version")]
     [InlineData("winloop check --re", "--repair")]
     [InlineData("winloop mount --read", "--read-only")]

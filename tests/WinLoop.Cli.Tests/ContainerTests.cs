@@ -17,7 +17,7 @@ public sealed class ContainerTests : IDisposable
     public void Dispose() => _work.Dispose();
 
     /// <summary>qemu's name and ours.</summary>
-    public static TheoryData<string, string> Writable => new() { { "vhdx", "VHDX" }, { "vpc", "VHD" }, { "vdi", "VDI" }, { "qcow2", "qcow2" } };
+    public static TheoryData<string, string> Writable => new() { { "vhdx", "VHDX" }, { "vpc", "VHD" }, { "vdi", "VDI" }, { "qcow2", "qcow2" }, { "vmdk", "VMDK" } };
 
     [Theory]
     [MemberData(nameof(Writable))]
@@ -75,6 +75,35 @@ public sealed class ContainerTests : IDisposable
             Assert.False(mount.GetProperty("readOnly").GetBoolean());
             WinLoopProgram.Succeed("unmount", directory);
         }
+    }
+
+    [Theory]
+    [InlineData("monolithicFlat")]
+    [InlineData("twoGbMaxExtentSparse")]
+    public void A_VMDK_of_several_files_is_mounted_by_its_descriptor(string subformat)
+    {
+        string raw = _work.MakeImage("raw", "64M"), image = _work["disk.vmdk"], back = _work["back"];
+        Shell.Script($"qemu-img convert -f raw -O vmdk -o subformat={subformat} {raw} {image}");
+        string directory = _work.Mount(image);
+        File.WriteAllText(Path.Combine(directory, "file"), "content");
+        WinLoopProgram.Succeed("unmount", directory);
+        Shell.Script($"qemu-img convert -f vmdk -O raw {image} {back}");
+        Workspace.AssertClean(back);
+        Assert.Equal("content", Shell.Run("debugfs", ["-R", "cat /file", back]).Output);
+        File.Delete(Directory.GetFiles(Path.GetDirectoryName(image)!, "disk-*.vmdk").Single());
+        WinLoopProgram.Fail(3, "which is missing", "mount", image, _work.MakeDirectory());
+    }
+
+    [Fact]
+    public void A_stream_optimized_VMDK_is_read_only_and_says_why()
+    {
+        string raw = _work.MakeImage("raw", "64M"), image = _work["disk.vmdk"];
+        Shell.Script($"qemu-img convert -f raw -O vmdk -o subformat=streamOptimized {raw} {image}");
+        string before = Workspace.HashOf(image), directory = _work.Mount(image);
+        Assert.True(Directory.Exists(Path.Combine(directory, "lost+found")));
+        Assert.Throws<IOException>(() => File.WriteAllText(Path.Combine(directory, "file"), "content"));
+        WinLoopProgram.Succeed("unmount", directory);
+        Assert.Equal(before, Workspace.HashOf(image));
     }
 
     [Fact]

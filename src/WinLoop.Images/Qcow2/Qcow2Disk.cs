@@ -88,6 +88,49 @@ internal sealed partial class Qcow2Disk : IBlockDevice
     }
 
     /// <inheritdoc/>
+    public long ZeroRun(long offset, long length)
+    {
+        DeviceRange.Check(this, offset, length);
+        long found = 0;
+        while (found < length)
+        {
+            (long cluster, long inside, long part) = Locate(offset + found, (int)Math.Min(length - found, int.MaxValue));
+            ClusterKind kind;
+            if ((_l1[cluster >> _l2Bits] & L2Entry.OffsetMask) == 0)
+            {
+                // Nothing in all of the table.
+                kind = ClusterKind.Unallocated;
+                inside += (cluster & ((1L << _l2Bits) - 1)) << _clusterBits;
+                part = Math.Min((1L << (_l2Bits + _clusterBits)) - inside, length - found);
+            }
+            else
+            {
+                kind = Lookup(cluster).Kind;
+            }
+
+            if (kind is ClusterKind.Data or ClusterKind.Compressed)
+            {
+                break;
+            }
+
+            if (kind == ClusterKind.Unallocated && _backing is not null && offset + found < _backing.Length)
+            {
+                long below = Math.Min(part, _backing.Length - offset - found);
+                long zeroes = _backing.ZeroRun(offset + found, below);
+                if (zeroes < below)
+                {
+                    found += zeroes;
+                    break;
+                }
+            }
+
+            found += part;
+        }
+
+        return found;
+    }
+
+    /// <inheritdoc/>
     public void Prefetch(long offset, long length) =>
         ForData(offset, length, static (file, at, part) => file.Prefetch(at, part), static (backing, at, part) => backing.Prefetch(at, part));
 

@@ -1,8 +1,10 @@
 using WinLoop.Images;
 using WinLoop.Images.AndroidSparse;
+using WinLoop.Images.Qcow2;
 using WinLoop.Images.Vdi;
 using WinLoop.Images.Vhd;
 using WinLoop.Images.Vhdx;
+using WinLoop.Images.Vmdk;
 using WinLoop.Storage;
 
 namespace WinLoop.Mounting.Conversion;
@@ -47,6 +49,8 @@ public sealed class TargetFormat
         new("vhdx-fixed", "fixed VHDX", [], Container<VhdxFormat>(static (file, size) => VhdxImage.Create(file, size, new VhdxCreateOptions { IsFixed = true }))),
         new("vdi", "VDI", [".vdi"], Container<VdiFormat>(static (file, size) => VdiImage.Create(file, size))),
         new("vdi-fixed", "fixed VDI", [], Container<VdiFormat>(static (file, size) => VdiImage.Create(file, size, isFixed: true))),
+        new("qcow2", "qcow2", [".qcow2"], Container<Qcow2Format>(static (file, size) => Qcow2Image.Create(file, size))),
+        new("vmdk", "VMDK", [".vmdk"], Container<VmdkFormat>(static (file, size) => VmdkImage.Create(file, size))),
         new("simg", "Android sparse", [".simg"], static (source, file, progress) => AndroidSparseImage.Write(source, file, progress)),
         new("vhd", "VHD", [".vhd", ".vpc"], Container<VhdFormat>(static (file, size) => VhdImage.Create(file, size))),
         new("vhd-fixed", "fixed VHD", [], Container<VhdFormat>(static (file, size) => VhdImage.Create(file, size, isFixed: true))),

@@ -3,6 +3,7 @@ using WinLoop.Images.Tests.Vhdx;
 using WinLoop.Images.Vdi;
 using WinLoop.Images.Vhd;
 using WinLoop.Images.Vhdx;
+using WinLoop.Images.Vmdk;
 using WinLoop.Storage;
 
 namespace WinLoop.Images.Tests.PowerCuts;
@@ -23,6 +24,7 @@ public sealed class ThreadedCutTests(ITestOutputHelper output)
     [InlineData("VDI")]
     [InlineData("qcow2")]
     [InlineData("backed qcow2")]
+    [InlineData("VMDK")]
     public void AnyCut_LeavesWhatEachThreadFlushed(string kind)
     {
         int seed = DiskFiles.Seed();
@@ -47,6 +49,9 @@ public sealed class ThreadedCutTests(ITestOutputHelper output)
                 old = DiskFiles.Noise(Size, seed, share: 1);
                 parent = new MemoryFile(old);
                 Qcow2Image.Create(start, Size, new Qcow2CreateOptions { BackingFile = "raw", BackingFormat = "raw" });
+                break;
+            case "VMDK":
+                VmdkImage.Create(start, Size);
                 break;
             default:
                 old = DiskFiles.Noise(Size, seed, share: 1);

@@ -16,12 +16,12 @@ public sealed class FeatureTests
     [InlineData("-o extended_l2=on,cluster_size=128k", "extended L2")]
     [InlineData("-o compression_type=zstd", "zstd")]
     [InlineData("--object secret,id=s,data=x -o encrypt.format=aes,encrypt.key-secret=s", "AES")]
-    [InlineData("--object secret,id=s,data=x -o encrypt.format=luks,encrypt.key-secret=s,encrypt.iter-time=10", "LUKS")]
-    public void Refused_by_name(string options, string name)
+    [InlineData("", "LUKS", "printf '\\2' | dd of=x bs=1 seek=35 conv=notrunc status=none")] // qemu measures the processor first, and a busy one fails it
+    public void Refused_by_name(string options, string name, string then = "")
     {
         Shell.Require("qemu-img");
         using var folder = new TemporaryFolder();
-        Shell.Script($"cd {folder.Path}; qemu-img create -q -f qcow2 {options} x 8M");
+        Shell.Script($"cd {folder.Path}; qemu-img create -q -f qcow2 {options} x 8M; {then}");
         ImageFormatException e = Assert.Throws<ImageFormatException>(() => DiskFiles.Open(Path.Combine(folder.Path, "x"), isReadOnly: true));
         Assert.Equal(ImageFormatError.Unsupported, e.Error);
         Assert.Contains(name, e.Message, StringComparison.Ordinal);

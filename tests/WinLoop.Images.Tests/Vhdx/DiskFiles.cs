@@ -35,11 +35,18 @@ internal static class DiskFiles
     /// <summary>The seed of a random test: WINLOOP_SEED, or a new one.</summary>
     public static int Seed() => int.TryParse(Environment.GetEnvironmentVariable("WINLOOP_SEED"), out int seed) ? seed : Environment.TickCount;
 
-    /// <summary>All bytes of a device that is not large.</summary>
+    /// <summary>All bytes of a device that is not large; what it calls zeroes is zeroes.</summary>
     public static byte[] ReadAll(IBlockDevice device)
     {
         byte[] all = new byte[device.Length];
         device.Read(all, 0);
+        for (int at = 0; at < all.Length;)
+        {
+            int zeroes = (int)device.ZeroRun(at, all.Length - at);
+            Assert.False(all.AsSpan(at, zeroes).ContainsAnyExcept((byte)0), $"{zeroes} bytes at {at} are said to be zero");
+            at += Math.Max(zeroes, 50_000);
+        }
+
         return all;
     }
 

@@ -3,26 +3,37 @@ using WinLoop.Ext4;
 using WinLoop.Ext4.Create;
 using WinLoop.Images.Tests.PowerCuts;
 using WinLoop.Images.Vhdx;
+using WinLoop.Images.Vmdk;
 using WinLoop.Storage;
 using WinLoop.TestKit;
 
 namespace WinLoop.Images.Tests.Vhdx;
 
-/// <summary>ext4 in a VHDX over power cuts: both logs are replayed, the file system is whole, what was fsynced is there.</summary>
+/// <summary>ext4 in a container over power cuts: its journal, and the log of a VHDX, are replayed, the file system is whole, what was fsynced is there.</summary>
 public sealed class Ext4CutTests(ITestOutputHelper output)
 {
     private const int Size = 24 << 20;
     private const ushort Regular = 0x8000 | 0x1A4;
 
-    [Fact]
-    public void Ext4_IsClean_AndWhatWasSyncedIsThere()
+    [Theory]
+    [InlineData("VHDX")]
+    [InlineData("VMDK")]
+    public void Ext4_IsClean_AndWhatWasSyncedIsThere(string format)
     {
         Shell.Require("e2fsck");
         int seed = DiskFiles.Seed();
         var random = new Random(seed);
         var file = new MemoryFile();
-        VhdxImage.Create(file, Size);
-        using (IBlockDevice disk = DiskFiles.Open(file))
+        if (format == "VMDK")
+        {
+            VmdkImage.Create(file, Size);
+        }
+        else
+        {
+            VhdxImage.Create(file, Size);
+        }
+
+        using (IBlockDevice disk = Open(file))
         {
             Ext4Creator.Create(disk, new Ext4CreateOptions { BlockSize = 1024, JournalBlocks = 1024, IsZeroed = true });
         }
@@ -107,7 +118,7 @@ public sealed class Ext4CutTests(ITestOutputHelper output)
 
         using var folder = new TemporaryFolder();
         string raw = Path.Combine(folder.Path, "raw");
-        using (IBlockDevice disk = DiskFiles.Open(state, isReadOnly: true))
+        using (IBlockDevice disk = Open(state, isReadOnly: true))
         {
             DiskFiles.WriteSparse(raw, DiskFiles.ReadAll(disk));
         }
@@ -117,8 +128,11 @@ public sealed class Ext4CutTests(ITestOutputHelper output)
         return kept;
     }
 
+    private static IBlockDevice Open(IGrowableDevice file, bool isReadOnly = false) =>
+        ImageFormats.Find(file)!.Open(file, new ImageFormatOptions { IsReadOnly = isReadOnly });
+
     private static Ext4Volume Mount(IGrowableDevice file) =>
-        Ext4Volume.Mount(DiskFiles.Open(file), new Ext4MountOptions { CommitInterval = 3600 });
+        Ext4Volume.Mount(Open(file), new Ext4MountOptions { CommitInterval = 3600 });
 
     private sealed record Promise(int Operations, string Name, byte[] Content);
 }
