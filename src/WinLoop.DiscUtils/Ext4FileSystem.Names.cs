@@ -123,6 +123,12 @@ public sealed partial class Ext4FileSystem
         {
             return; // Onto itself.
         }
+        if (overwrite && ReferenceEquals(source.Inode, destination.Inode))
+        {
+            // Two names of one file: rename(2) would leave both.
+            Change(sourcePath, () => _volume.Unlink(source.Directory, source.Name));
+            return;
+        }
         try
         {
             _volume.Rename(source.Directory, source.Name, destination.Directory, destination.Name,

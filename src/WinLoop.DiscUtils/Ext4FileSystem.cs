@@ -87,14 +87,14 @@ public sealed partial class Ext4FileSystem : DiscFileSystem, IUnixFileSystem
     public override uint VolumeId => BinaryPrimitives.ReadUInt32BigEndian(_volume.Superblock.Uuid);
 
     /// <summary>Bytes without the file system's own overhead.</summary>
-    public override long Size => Bytes(_volume.GetStatistics().Blocks);
+    public override long Size => Bytes(Statistics.Blocks);
 
     /// <inheritdoc/>
     public override long UsedSpace
     {
         get
         {
-            VolumeStatistics now = _volume.GetStatistics();
+            VolumeStatistics now = Statistics;
             return Bytes(now.Blocks - Math.Min(now.Blocks, now.FreeBlocks));
         }
     }
@@ -104,7 +104,7 @@ public sealed partial class Ext4FileSystem : DiscFileSystem, IUnixFileSystem
     {
         get
         {
-            VolumeStatistics now = _volume.GetStatistics();
+            VolumeStatistics now = Statistics;
             return Bytes(_options.Caller.Uid == 0 ? now.FreeBlocks : now.AvailableBlocks);
         }
     }
@@ -126,29 +126,41 @@ public sealed partial class Ext4FileSystem : DiscFileSystem, IUnixFileSystem
 
     /// <summary>Closes the streams that are still open and unmounts: the volume is clean afterwards.</summary>
     /// <remarks>Without it (a finalizer does nothing) the volume is as after a power loss: whole, after a replay of its
-    /// journal, and without the last seconds.</remarks>
+    /// journal, and without the last seconds. No other call may be under way.</remarks>
+    /// <exception cref="IOException">What was not yet durable could not be made so; everything is closed all the same.</exception>
     protected override void Dispose(bool disposing)
     {
-        if (disposing && !Interlocked.Exchange(ref _isDisposed, true))
+        try
         {
-            try
+            if (disposing && !Interlocked.Exchange(ref _isDisposed, true))
             {
-                Ext4FileStream[] open;
-                lock (_open)
-                {
-                    open = [.. _open];
-                }
-                foreach (Ext4FileStream stream in open)
-                {
-                    stream.Dispose();
-                }
-            }
-            finally
-            {
-                _volume.Dispose();
+                Unmount();
             }
         }
-        base.Dispose(disposing);
+        finally
+        {
+            base.Dispose(disposing);
+        }
+    }
+
+    private void Unmount()
+    {
+        try
+        {
+            Ext4FileStream[] open;
+            lock (_open)
+            {
+                open = [.. _open];
+            }
+            foreach (Ext4FileStream stream in open)
+            {
+                stream.Dispose();
+            }
+        }
+        finally
+        {
+            _volume.Dispose();
+        }
     }
 
     internal void Register(Ext4FileStream stream)
@@ -169,6 +181,15 @@ public sealed partial class Ext4FileSystem : DiscFileSystem, IUnixFileSystem
 
     internal void RequireOpen() => ObjectDisposedException.ThrowIf(_isDisposed, this);
 
+    private VolumeStatistics Statistics
+    {
+        get
+        {
+            RequireOpen();
+            return _volume.GetStatistics();
+        }
+    }
+
     private long Bytes(ulong blocks) => (long)Math.Min(blocks, (ulong)(long.MaxValue / _volume.Geometry.BlockSize)) * _volume.Geometry.BlockSize;
 
     private static StreamDevice DeviceOf(Stream stream, Ext4FileSystemOptions options, out string? reason)
@@ -176,7 +197,15 @@ public sealed partial class Ext4FileSystem : DiscFileSystem, IUnixFileSystem
         ArgumentNullException.ThrowIfNull(stream);
         Action? barrier = options.IsReadOnly || !stream.CanWrite ? null : options.Barrier ?? StreamBarrier.Find(stream);
         reason = options.IsReadOnly || barrier is not null ? null : stream.CanWrite ? NoBarrier : "the stream cannot be written";
-        return new StreamDevice(stream, options.Ownership, barrier);
+        try
+        {
+            return new StreamDevice(stream, options.Ownership, barrier);
+        }
+        catch (BlockDeviceException) when (options.Ownership == Ownership.Dispose)
+        {
+            stream.Dispose();
+            throw;
+        }
     }
 
     // ---- paths

@@ -30,6 +30,7 @@ public sealed class FeatureSetTests
     [InlineData("-t ext2")]
     public void TheTreeIsReadAsItWasPut(string options)
     {
+        Shell.Require("mkfs.ext4", "bash");
         using var folder = new TemporaryFolder();
         string tree = Path.Combine(folder.Path, "tree");
         Shell.Script($"T={tree}\n{MakeTree}");

@@ -1,5 +1,4 @@
 using WinLoop.Ext4;
-using WinLoop.Ext4.Format;
 using WinLoop.TestKit;
 
 namespace WinLoop.DiscUtils.Tests;
@@ -157,6 +156,18 @@ public sealed class NamespaceTests
             fs.MoveFile(@"a\f", "g", overwrite: true);
             Assert.Equal("f", fs.Text("g"));
             Assert.False(fs.Exists(@"a\f"));
+            fs.WithRoot((volume, root) =>
+            {
+                Inode g = volume.Lookup(root, "g"u8)!;
+                volume.Link(g, root, "second"u8);
+                volume.Release(g);
+            });
+            Assert.Throws<IOException>(() => fs.MoveFile("g", "second"));
+            Assert.Throws<IOException>(() => fs.CopyFile("g", "second", overwrite: true));
+            fs.MoveFile("g", "second", overwrite: true);
+            Assert.False(fs.Exists("g"));
+            fs.MoveFile("second", "g");
+            Assert.Equal(1, fs.GetUnixFileInfo("g").LinkCount);
             Assert.Throws<IOException>(() => fs.MoveDirectory("a", "b"));
             Assert.Throws<IOException>(() => fs.MoveDirectory("a", @"a\sub\a"));
             Assert.Throws<DirectoryNotFoundException>(() => fs.MoveDirectory("g", "h"));

@@ -106,6 +106,7 @@ public sealed class OpenFileTests
         Assert.Throws<ObjectDisposedException>(() => fs.FileExists("kept"));
         Assert.Throws<ObjectDisposedException>(() => fs.CreateDirectory("d"));
         Assert.Throws<ObjectDisposedException>(() => fs.Flush());
+        Assert.Throws<ObjectDisposedException>(() => fs.Size);
         kept.Dispose();
         using Ext4FileSystem again = Opened.Open(image);
         Assert.Equal("kept", again.Text("kept"));
