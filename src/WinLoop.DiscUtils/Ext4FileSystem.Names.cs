@@ -32,13 +32,13 @@ public sealed partial class Ext4FileSystem
             {
                 _volume.Release(_volume.CreateDirectory(place.Directory, place.Name, NewDirectoryMode, _options.Caller));
             }
-            catch (Ext4Exception e) when (e.Errno == Errno.EEXIST && DirectoryExists(part))
-            {
-                // Somebody else was faster.
-            }
             catch (Ext4Exception e)
             {
-                throw FailureMap.Explain(e, part, ReadOnlyReason);
+                // Not in the filter of the catch: that runs while the directory is still locked.
+                if (e.Errno != Errno.EEXIST || !DirectoryExists(part)) // somebody else was faster
+                {
+                    throw FailureMap.Explain(e, part, ReadOnlyReason);
+                }
             }
         }
     }
