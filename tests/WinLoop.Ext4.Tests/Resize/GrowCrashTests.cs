@@ -75,7 +75,8 @@ internal static class CutJudge
             try
             {
                 Save(image, path);
-                Assert.True(Fsck.Judge(path, report.NeedsRecovery, out string said) == FsckVerdict.Clean, $"{what}: {said}");
+                bool isClean = Fsck.Judge(path, report.NeedsRecovery, out string said) == FsckVerdict.Clean;
+                Assert.True(isClean || (report.NeedsRecovery && IsMarksOnly(said)), $"{what}: {said}");
             }
             finally
             {
@@ -83,6 +84,16 @@ internal static class CutJudge
             }
         }
         return report.Blocks == after;
+    }
+
+    // What only an unmount writes, and a mount after a cut takes from elsewhere: the totals, and the mark of the orphan file.
+    private static bool IsMarksOnly(string said)
+    {
+        string[] lines = said.Split('\n');
+        return Enumerable.Range(1, lines.Length - 1).Where(i => lines[i].Contains("? no", StringComparison.Ordinal)).All(i =>
+            lines[i - 1].StartsWith("Free blocks count wrong (", StringComparison.Ordinal) ||
+            lines[i - 1].StartsWith("Free inodes count wrong (", StringComparison.Ordinal) ||
+            lines[i - 1].StartsWith("Feature orphan_present is set but orphan file is clean", StringComparison.Ordinal));
     }
 
     private static void Save(IBlockDevice image, string path)

@@ -1,0 +1,38 @@
+using WinLoop.Ext4.Tests.Check;
+using WinLoop.Storage;
+
+namespace WinLoop.Ext4.Tests.Resize;
+
+/// <summary>
+/// A cut at any write of a shrink, and the loss of any one write that no flush had made certain, leaves a sound volume
+/// of the old size or the new one.
+/// </summary>
+public sealed class ShrinkCrashTests
+{
+    // Fsck is a process per state: it judges every so many of them; the engine's own check judges all.
+    private const int FsckEvery = 3;
+
+    [Theory]
+    // The journal is in the middle, so it moves; inodes, directories, links and attributes are in every group.
+    [InlineData("-b 1024", 40_000, 12_000)]
+    [InlineData("-b 1024 -O ^flex_bg,^resize_inode", 40_000, 13_000)]
+    [InlineData("-b 1024 -O orphan_file -J size=1", 40_000, 20_000)]
+    public void EveryCutLeavesASoundVolume(string options, long before, long after)
+    {
+        using ResizeImage image = ResizeImage.Make(before, options, """
+            for d in $(seq 1 6); do
+              mkdir -p $M/dir$d/sub; head -c 20000 /dev/urandom > $M/dir$d/file; ln $M/dir$d/file $M/dir$d/sub/linked
+              setfattr -n user.large -v "$(head -c 700 /dev/zero | tr '\0' y)" $M/dir$d/sub
+            done
+            mkdir $M/many; for i in $(seq 1 60); do echo $i > $M/many/a-file-with-quite-a-long-name-$i; done
+            """);
+        using var baseImage = new MemoryDevice(File.ReadAllBytes(image.Path));
+        using var target = new OverlayDevice(baseImage);
+        using var recording = new RecordingDevice(target);
+        using (Ext4Volume volume = Ext4Volume.Mount(recording, new Ext4MountOptions { UseBackgroundCommit = false }))
+        {
+            volume.Shrink(after * 1024);
+        }
+        CutJudge.JudgeAll(baseImage, recording, (ulong)before, (ulong)after, FsckEvery);
+    }
+}
