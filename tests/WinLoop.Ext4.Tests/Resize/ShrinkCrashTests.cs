@@ -10,7 +10,7 @@ namespace WinLoop.Ext4.Tests.Resize;
 public sealed class ShrinkCrashTests
 {
     // Fsck is a process per state: it judges every so many of them; the engine's own check judges all.
-    private const int FsckEvery = 3;
+    private const int FsckEvery = 25;
 
     [Theory]
     // The journal is in the middle, so it moves; inodes, directories, links and attributes are in every group.
@@ -29,10 +29,10 @@ public sealed class ShrinkCrashTests
         using var baseImage = new MemoryDevice(File.ReadAllBytes(image.Path));
         using var target = new OverlayDevice(baseImage);
         using var recording = new RecordingDevice(target);
-        using (Ext4Volume volume = Ext4Volume.Mount(recording, new Ext4MountOptions { UseBackgroundCommit = false }))
+        using (Ext4Volume volume = Ext4Volume.Mount(recording, new Ext4MountOptions { UseBackgroundCommit = false, Hooks = new TestHooks { CommitsEachHandle = true } }))
         {
             volume.Shrink(after * 1024);
         }
-        CutJudge.JudgeAll(baseImage, recording, (ulong)before, (ulong)after, FsckEvery);
+        CutJudge.JudgeAll(baseImage, recording, (ulong)before, (ulong)after, FsckEvery, TreeDigest.Of(baseImage));
     }
 }
