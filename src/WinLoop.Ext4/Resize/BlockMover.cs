@@ -1,9 +1,11 @@
 using WinLoop.Ext4.Allocation;
+using WinLoop.Ext4.Attributes;
 using WinLoop.Ext4.Cache;
 using WinLoop.Ext4.Extents;
 using WinLoop.Ext4.Format;
 using WinLoop.Ext4.Journal;
 using WinLoop.Storage;
+using static System.Buffers.Binary.BinaryPrimitives;
 
 namespace WinLoop.Ext4.Resize;
 
@@ -15,15 +17,12 @@ namespace WinLoop.Ext4.Resize;
 internal sealed class BlockMover(Ext4Volume volume, ulong limit)
 {
     private const int CopyBytes = 1 << 20;
-    private const int AttributeCredits = 6;
+    private const int AttributeCredits = 8, OwnersPerHandle = 64;
     private const uint OrphanBlocksPerHandle = 32;
 
     private readonly byte[] _copy = GC.AllocateUninitializedArray<byte>(Math.Max(CopyBytes, volume.Geometry.BlockSize), pinned: true);
     // Attribute blocks to move, and who has them.
     private readonly Dictionary<ulong, List<uint>> _attributes = [];
-
-    /// <summary>Blocks moved so far.</summary>
-    public ulong Moved { get; private set; }
 
     /// <summary>Moves all that can be moved. What is left behind the limit belongs to a file without extents, or to nobody.</summary>
     /// <exception cref="Ext4Exception">ENOSPC: what stays has no room.</exception>
@@ -66,6 +65,7 @@ internal sealed class BlockMover(Ext4Volume volume, ulong limit)
         {
             MoveAttributes(block, owners);
         }
+        volume.Attributes.ForgetShared();
         MoveOrphanFile();
     }
 
@@ -118,7 +118,6 @@ internal sealed class BlockMover(Ext4Volume volume, ulong limit)
             }
             volume.Blocks.DropPreallocation(inode);
         }
-        Moved += part.Length;
         return part.Length;
     }
 
@@ -140,33 +139,47 @@ internal sealed class BlockMover(Ext4Volume volume, ulong limit)
         }
     }
 
+    // Many inodes may share a block. A transaction changes some of them, which share a copy then.
     private void MoveAttributes(ulong block, List<uint> owners)
     {
-        int credits = AttributeCredits + owners.Count;
-        if (credits > volume.Journal.MaxFrozenCredits)
+        for (int done = 0; done < owners.Count; done += OwnersPerHandle)
         {
-            throw new Ext4NotSupportedException("journal", $"the attribute block {block} has {owners.Count} owners, more than one transaction can change");
+            List<uint> part = owners.GetRange(done, Math.Min(OwnersPerHandle, owners.Count - done));
+            MoveAttributes(block, part, isLast: done + part.Count == owners.Count);
         }
-        using Handle handle = volume.Journal.Start(credits);
+    }
+
+    private void MoveAttributes(ulong block, List<uint> owners, bool isLast)
+    {
+        using Handle handle = volume.Journal.Start(AttributeCredits + owners.Count);
         List<Inode> inodes = [.. owners.Select(volume.Inodes.Get)];
         try
         {
             ulong sectors = inodes[0].Sectors;
             ulong moved = volume.Blocks.AllocateMetadata(handle, inodes[0], volume.Geometry.GroupStart(volume.Geometry.GroupOfInode(inodes[0].Number)));
+            inodes[0].Sectors = sectors; // it was charged for the old block
             using (MetadataBuffer source = volume.Cache.Read(block, BufferKind.AttributeBlock, volume.Geometry.ChecksumSeed))
             using (MetadataBuffer target = volume.Cache.GetNew(moved, BufferKind.AttributeBlock, volume.Geometry.ChecksumSeed))
             {
                 handle.Join(target);
                 source.Data.CopyTo(target.Data);
+                WriteUInt32LittleEndian(target.Data[AttributeBlocks.ReferencesAt..], (uint)owners.Count);
+                if (!isLast)
+                {
+                    handle.Join(source);
+                    uint references = ReadUInt32LittleEndian(source.Data[AttributeBlocks.ReferencesAt..]);
+                    WriteUInt32LittleEndian(source.Data[AttributeBlocks.ReferencesAt..], references - Math.Min(references, (uint)owners.Count));
+                }
             }
-            volume.Blocks.Free(handle, null, block, 1, isMetadata: true);
-            inodes[0].Sectors = sectors;
+            if (isLast)
+            {
+                volume.Blocks.Free(handle, null, block, 1, isMetadata: true);
+            }
             foreach (Inode inode in inodes)
             {
                 inode.FileAcl = moved;
                 volume.Inodes.Write(handle, inode);
             }
-            Moved++;
         }
         finally
         {
@@ -236,7 +249,6 @@ internal sealed class BlockMover(Ext4Volume volume, ulong limit)
             }
             volume.Blocks.DropPreallocation(file);
         }
-        Moved += part.Length;
         return part.Length;
     }
 }

@@ -35,6 +35,57 @@ public sealed partial class Ext4Volume
         }
     }
 
+    /// <summary>
+    /// Makes the volume as small as it can become, in a few rounds: what one round has cut off makes room for the next.
+    /// What <see cref="Shrink"/> says holds for each.
+    /// </summary>
+    /// <exception cref="Ext4Exception">EBUSY: somebody uses an inode; EROFS; EIO.</exception>
+    /// <exception cref="Ext4NotSupportedException">Something cannot be moved or the journal is too short, whatever the size.</exception>
+    /// <exception cref="Ext4CorruptException">Damage was found.</exception>
+    /// <exception cref="Storage.BlockDeviceException">The device failed.</exception>
+    public ResizeResult ShrinkToMinimum()
+    {
+        ulong before = Geometry.BlocksCount;
+        for (int round = 0; round < MaximumRounds; round++)
+        {
+            long size = BytesOf(Geometry.BlocksCount, Geometry), wanted = MinimumSize;
+            if (wanted >= size)
+            {
+                break;
+            }
+            ShrinkAbout(wanted, size);
+            long gained = size - BytesOf(Geometry.BlocksCount, Geometry);
+            if (gained < size / WorthARound)
+            {
+                break;
+            }
+        }
+        return new ResizeResult(before, Geometry.BlocksCount, Geometry.BlockSize);
+    }
+
+    private const int MaximumRounds = 8, WorthARound = 200, MaximumTries = 6;
+
+    // Free blocks in many small runs can make trees larger than was thought: then not quite as small.
+    private void ShrinkAbout(long wanted, long size)
+    {
+        for (int attempt = 1; ; attempt++)
+        {
+            try
+            {
+                Shrink(wanted);
+                return;
+            }
+            catch (Ext4Exception e) when (e.Errno == Errno.ENOSPC && attempt < MaximumTries && Journal.AbortReason is null)
+            {
+                wanted = Math.Max(MinimumSize, wanted + Math.Max(PageSize * 8, wanted / 64));
+                if (wanted >= size)
+                {
+                    return;
+                }
+            }
+        }
+    }
+
     private ResizeResult ShrinkLocked(long bytes)
     {
         ulong before = Geometry.BlocksCount;

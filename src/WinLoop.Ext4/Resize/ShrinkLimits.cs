@@ -107,11 +107,8 @@ internal sealed class ShrinkLimits
         {
             return $"the metadata of group {group} is in the way, which cannot be moved";
         }
-        if (new JournalMover(_volume, blocks).IsStuck())
-        {
-            return "the journal is in the way, in too many pieces to be moved";
-        }
-        return WhyTooFull(blocks, last);
+        return WhyTooFull(blocks, last) ?? (new JournalMover(_volume, blocks).IsStuck()
+            ? "the journal would have to move, and it or the room for it is in too many pieces" : null);
     }
 
     private string? WhyTooFull(ulong blocks, uint last)

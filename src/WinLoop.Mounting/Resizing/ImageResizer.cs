@@ -25,7 +25,18 @@ public static class ImageResizer
     /// <param name="what">What fails if it fails.</param>
     /// <param name="notes">Gets sentences for the user.</param>
     /// <exception cref="MountException">Why not; the volume has its old size, or one between.</exception>
-    public static ResizedImage Resize(string image, long? size, string what, ICollection<string> notes)
+    public static ResizedImage Resize(string image, long? size, string what, ICollection<string> notes) =>
+        Resize(image, size, isMinimum: false, what, notes);
+
+    /// <summary>Makes an image that is not mounted as small as it can become.</summary>
+    /// <param name="image">The image file or block device.</param>
+    /// <param name="what">What fails if it fails.</param>
+    /// <param name="notes">Gets sentences for the user.</param>
+    /// <exception cref="MountException">Why not; the volume has its old size, or one between.</exception>
+    public static ResizedImage ShrinkToMinimum(string image, string what, ICollection<string> notes) =>
+        Resize(image, null, isMinimum: true, what, notes);
+
+    private static ResizedImage Resize(string image, long? size, bool isMinimum, string what, ICollection<string> notes)
     {
         try
         {
@@ -37,6 +48,10 @@ public static class ImageResizer
                 throw new MountException(MountError.Denied, what, opened.Image.ReadOnlyReason ?? "the image is read-only", "Make the image writable.");
             }
             LoopDevice device = opened.Image.Image;
+            if (isMinimum || (size is { } smaller && smaller < SizeOf(opened.Image.Volume)))
+            {
+                return ImageShrinker.Run(opened, size, what, notes);
+            }
             opened.MountVolume(new MountOptions(), null, notes);
             Ext4Volume volume = opened.Volume;
             if (volume.IsReadOnly)
@@ -94,6 +109,12 @@ public static class ImageResizer
         }
     }
 
+    private static long SizeOf(IBlockDevice volume)
+    {
+        Geometry geometry = Geometry.Create(SuperblockReader.Read(volume), volume.Length);
+        return (long)geometry.BlocksCount * geometry.BlockSize;
+    }
+
     private static (Superblock Superblock, long Length) Look(string image, string what)
     {
         using LoopDevice device = LoopDevice.Open(image, new LoopDeviceOptions { IsReadOnly = true, IsShared = true, IsExact = true });
@@ -130,14 +151,14 @@ public static class ImageResizer
         long now = (long)geometry.BlocksCount * geometry.BlockSize;
         if (wanted < now)
         {
-            throw new MountException(MountError.Unsupported, what, $"{wanted} bytes are less than the volume has ({now}), and volumes are not made smaller",
-                isMounted ? null : "'resize2fs' can do that; then make the file shorter.");
+            throw new MountException(MountError.Unsupported, what, $"{wanted} bytes are less than the volume has ({now}), and only what is not mounted is made smaller",
+                isMounted ? "Unmount it first." : null);
         }
     }
 
     private static MountException Explain(Exception e, string what) => e switch
     {
-        Ext4Exception { Errno: Errno.EFBIG } x => new MountException(MountError.Unsupported, what, x.Message, null, x),
+        Ext4Exception { Errno: Errno.EFBIG or Errno.ENOSPC } x => new MountException(MountError.Unsupported, what, x.Message, null, x),
         _ => Failures.Explain(e, what),
     };
 }
