@@ -99,6 +99,60 @@ public sealed class ShrinkTests : IDisposable
         Assert.Equal(hash, Workspace.HashOf(image));
     }
 
+    private string MakeDisk(string script, int partition, int startMiB)
+    {
+        Shell.Require("sfdisk");
+        string part = MakeFilled(size: "60M"), disk = _work["disk.img"];
+        Shell.Script($"truncate -s 120M {disk}; printf '{script}' | sfdisk -q {disk}; dd if={part} of={disk} bs=1M seek={startMiB} conv=notrunc status=none");
+        Assert.Contains($"disk.img{partition}", Shell.Run("sfdisk", ["-l", disk]).Output, StringComparison.Ordinal);
+        return disk;
+    }
+
+    [Theory]
+    [InlineData("label: dos\\n2048,20480,6\\n22528,122880,83\\n", 2, 11), InlineData("label: dos\\n,,83\\n", 1, 1)]
+    [InlineData("label: gpt\\n2048,20480,U\\n22528,122880,L\\n", 2, 11), InlineData("label: gpt\\n2048,122880,L\\n", 1, 1)]
+    public void Last_partition_shrinks_and_the_image_with_it(string script, int number, int startMiB)
+    {
+        string disk = MakeDisk(script, number, startMiB);
+        foreach ((string size, long most) in ((string, long)[])[("40M", 40 * MiB), ("min", 30 * MiB)])
+        {
+            JsonElement answer = WinLoopProgram.Json("resize", disk, size);
+            long volume = answer.GetProperty("size").GetInt64(), file = answer.GetProperty("fileSize").GetInt64();
+            Assert.InRange(volume, 5 * MiB, most);
+            Assert.InRange(file, volume + (startMiB * MiB), volume + ((startMiB + 2) * MiB));
+            Assert.Equal(file, new FileInfo(disk).Length);
+            // Both readers of tables agree, without a warning.
+            Shell.Result listed = Shell.Run("sfdisk", ["--verify", disk]);
+            Assert.True(listed.ExitCode == 0 && !listed.All.Contains("corrupt", StringComparison.OrdinalIgnoreCase) && !listed.All.Contains("mismatch", StringComparison.OrdinalIgnoreCase), listed.All);
+            Assert.DoesNotContain("past the end", WinLoopProgram.Run("info", disk).All, StringComparison.Ordinal);
+            Shell.Script($"dd if={disk} of={_work["part"]} bs=1M skip={startMiB} count=$(({volume} / 1048576 + 1)) status=none; truncate -s {volume} {_work["part"]}");
+            AssertContent(_work["part"]);
+            WinLoopProgram.Succeed("cat", disk + ":/content");
+        }
+    }
+
+    [Theory]
+    [InlineData("label: dos\\n2048,122880,83\\n125952,20480,6\\n", 1, 1, "not the last one")]
+    [InlineData("label: gpt\\n2048,122880,L\\n125952,20480,U\\n", 1, 1, "not the last one")]
+    [InlineData("label: dos\\n2048,20480,6\\n22528,,E\\n24576,122880,83\\n", 5, 12, "does not end before it")]
+    public void Other_partitions_are_refused(string script, int number, int startMiB, string reason)
+    {
+        string disk = MakeDisk(script, number, startMiB), hash = Workspace.HashOf(disk);
+        WinLoopProgram.Fail(5, reason, "resize", disk, "40M");
+        WinLoopProgram.Fail(5, reason, "resize", disk, "min");
+        Assert.Equal(hash, Workspace.HashOf(disk));
+    }
+
+    [Fact]
+    public void Damaged_copy_of_a_gpt_is_refused()
+    {
+        string disk = MakeDisk("label: gpt\\n2048,122880,L\\n", 1, 1);
+        Shell.Script($"dd if=/dev/zero of={disk} bs=512 seek=$((120 * 2048 - 1)) count=1 conv=notrunc status=none");
+        string hash = Workspace.HashOf(disk);
+        WinLoopProgram.Fail(5, "backup of the GPT", "resize", disk, "40M");
+        Assert.Equal(hash, Workspace.HashOf(disk));
+    }
+
     [Fact]
     public void What_is_mounted_is_refused()
     {

@@ -42,13 +42,17 @@ public static class ImageResizer
         {
             using MountedImage opened = MountedImage.Open(new MountRequest { Image = image, Options = new MountOptions() }, what, notes);
             RequireRaw(opened.Image.Format, what);
-            RequireWhole(opened.Image.Partition, opened.Image.Offset, what);
+            bool shrinks = isMinimum || (size is { } smaller && smaller < SizeOf(opened.Image.Volume));
+            if (!shrinks)
+            {
+                RequireWhole(opened.Image.Partition, opened.Image.Offset, what);
+            }
             if (opened.Image.Volume.IsReadOnly)
             {
                 throw new MountException(MountError.Denied, what, opened.Image.ReadOnlyReason ?? "the image is read-only", "Make the image writable.");
             }
             LoopDevice device = opened.Image.Image;
-            if (isMinimum || (size is { } smaller && smaller < SizeOf(opened.Image.Volume)))
+            if (shrinks)
             {
                 return ImageShrinker.Run(opened, size, what, notes);
             }
@@ -137,12 +141,12 @@ public static class ImageResizer
         if (partition is { } number)
         {
             throw new MountException(MountError.Unsupported, what, $"the volume is in partition {number}, and partition tables are not changed",
-                "Only an image that is one volume can be resized.");
+                "Only an image that is one volume can grow.");
         }
         if (offset != 0)
         {
             throw new MountException(MountError.Unsupported, what, $"the volume starts at byte {offset} of the image",
-                "Only an image that is one volume can be resized.");
+                "Only an image that is one volume can grow.");
         }
     }
 

@@ -19,11 +19,8 @@ internal static class ImageShrinker
     /// <exception cref="MountException">Why not; nothing has changed if the volume is damaged or uses what is not supported.</exception>
     public static ResizedImage Run(MountedImage opened, long? size, string what, ICollection<string> notes)
     {
-        if (opened.Image.Format is { } format)
-        {
-            throw new MountException(MountError.Unsupported, what, $"the image is in {format}, and only raw images are made smaller");
-        }
         LoopDevice device = opened.Image.Image;
+        LastPartition? partition = FindPartition(opened.Image, what);
         RequireSound(opened.Image.Volume, what);
         opened.MountVolume(new MountOptions(), null, notes);
         Ext4Volume volume = opened.Volume;
@@ -32,7 +29,15 @@ internal static class ImageShrinker
             throw new MountException(MountError.Unsupported, what, opened.ReadOnlyReason ?? "the volume can only be read");
         }
         ResizeResult result = size is { } bytes ? volume.Shrink(bytes) : volume.ShrinkToMinimum();
-        if (device.CanResize)
+        if (partition is not null)
+        {
+            long needed = partition.Shrink(result.BytesAfter);
+            if (needed < device.Length)
+            {
+                device.SetLength(needed);
+            }
+        }
+        else if (device.CanResize)
         {
             // The size that was asked for, where the volume could only be cut at the end of a group before it.
             long length = Math.Max(result.BytesAfter, (size ?? 0) / SectorSize * SectorSize);
@@ -46,6 +51,22 @@ internal static class ImageShrinker
             notes.Add("the size of a block device does not change: what is behind the file system is not used any more");
         }
         return new ResizedImage(result.BytesBefore, result.BytesAfter, device.Length, result.BlockSize);
+    }
+
+    // Null if the image is the volume.
+    private static LastPartition? FindPartition(OpenedImage image, string what)
+    {
+        if (image.Partition is not { } number)
+        {
+            return image.Offset == 0 ? null
+                : throw new MountException(MountError.Unsupported, what, $"the volume starts at byte {image.Offset} of the image, and what is behind it is not known");
+        }
+        if (!image.Image.CanResize)
+        {
+            throw new MountException(MountError.Unsupported, what, $"the volume is in partition {number} of a block device, whose partition table is not changed");
+        }
+        return LastPartition.TryFind(image.Image, number, out string? whyNot) ??
+            throw new MountException(MountError.Unsupported, what, whyNot!, "Only the last partition of an image can be made smaller.");
     }
 
     // What a damaged volume calls free may be in use: nothing is cut off on its word.
