@@ -61,6 +61,13 @@ internal sealed class ResizeImage : IDisposable
     /// <summary>The same by resize2fs.</summary>
     public void GrowWithResize2fs(long bytes) => Shell.Script($"truncate -s {bytes} {Path}; e2fsck -fy {Path} >/dev/null || true; resize2fs {Path}");
 
+    /// <summary>Shrinks the file system as far as can be; the file stays as it is.</summary>
+    public ResizeResult ShrinkToMinimum()
+    {
+        using Ext4Volume volume = Ext4Volume.Mount(LoopDevice.Open(Path), new Ext4MountOptions { UseBackgroundCommit = false });
+        return volume.ShrinkToMinimum();
+    }
+
     /// <summary>Shrinks as far as resize2fs can.</summary>
     /// <returns>Bytes of the file system.</returns>
     public long ShrinkWithResize2fs()
