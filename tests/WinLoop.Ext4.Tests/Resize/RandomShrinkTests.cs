@@ -10,7 +10,7 @@ namespace WinLoop.Ext4.Tests.Resize;
 /// </summary>
 public sealed class RandomShrinkTests(ITestOutputHelper output)
 {
-    private const int UsualRuns = 4;
+    private const int UsualRuns = 3;
 
     private static readonly string[] s_features =
         ["flex_bg", "metadata_csum", "64bit", "resize_inode", "sparse_super", "sparse_super2", "has_journal", "dir_index", "filetype", "orphan_file", "extra_isize", "huge_file", "uninit_bg"];

@@ -1,5 +1,6 @@
 using WinLoop.Ext4.Tests.Check;
 using WinLoop.Storage;
+using WinLoop.TestKit;
 
 namespace WinLoop.Ext4.Tests.Resize;
 
@@ -14,18 +15,25 @@ public sealed class ShrinkCrashTests
 
     [Theory]
     // The journal is in the middle, so it moves; inodes, directories, links and attributes are in every group.
-    [InlineData("-b 1024", 40_000, 12_000)]
-    [InlineData("-b 1024 -O ^flex_bg,^resize_inode", 40_000, 13_000)]
-    [InlineData("-b 1024 -O orphan_file -J size=1", 40_000, 20_000)]
-    public void EveryCutLeavesASoundVolume(string options, long before, long after)
+    [InlineData("-b 1024 -G 2", 40_000, 14_000, "")]
+    [InlineData("-b 1024 -O ^flex_bg,^resize_inode", 40_000, 13_000, "")]
+    [InlineData("-b 1024 -J size=1", 40_000, 20_000, "orphan_file")]
+    [InlineData("-b 1024 -O ^extents,^64bit,^metadata_csum", 40_000, 14_000, "extents")]
+    public void EveryCutLeavesASoundVolume(string options, long before, long after, string featureAfterwards)
     {
         using ResizeImage image = ResizeImage.Make(before, options, """
+            fallocate -l 16000000 $M/in-front || head -c 16000000 /dev/zero > $M/in-front
             for d in $(seq 1 6); do
               mkdir -p $M/dir$d/sub; head -c 20000 /dev/urandom > $M/dir$d/file; ln $M/dir$d/file $M/dir$d/sub/linked
               setfattr -n user.large -v "$(head -c 700 /dev/zero | tr '\0' y)" $M/dir$d/sub
             done
             mkdir $M/many; for i in $(seq 1 60); do echo $i > $M/many/a-file-with-quite-a-long-name-$i; done
             """);
+        if (featureAfterwards.Length > 0)
+        {
+            Shell.Script($"tune2fs -O {featureAfterwards} {image.Path} >/dev/null 2>&1");
+        }
+        image.Image.WithKernel("rm $M/in-front");
         using var baseImage = new MemoryDevice(File.ReadAllBytes(image.Path));
         using var target = new OverlayDevice(baseImage);
         using var recording = new RecordingDevice(target);
