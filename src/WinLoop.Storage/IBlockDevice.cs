@@ -49,6 +49,12 @@ public interface IBlockDevice : IDisposable
     {
     }
 
+    /// <summary>How many bytes from <paramref name="offset"/> on are known to be zeroes without reading them: a hole. 0 says
+    /// nothing. Nobody may write there meanwhile.</summary>
+    /// <param name="offset">First byte.</param>
+    /// <param name="length">How many are of interest; the answer is not larger.</param>
+    long ZeroRun(long offset, long length) => 0;
+
     /// <summary>Says that somebody else has written to what is below: a device with structures of its own writes nothing
     /// more, not even when it is closed.</summary>
     void Abandon()

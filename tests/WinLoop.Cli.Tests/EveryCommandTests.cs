@@ -33,6 +33,8 @@ public sealed class EveryCommandTests : IDisposable
         { 2, "resize" }, { 2, "resize {image} nonsense" }, { 2, "resize {image} 0" }, { 2, "resize a b c" }, { 2, "trim" }, { 2, "trim a b" }, { 2, "trim {image} -p x" },
         { 3, "resize {missing} 1G" }, { 3, "trim {missing}" }, { 4, "resize {damaged} 1G" }, { 4, "trim {damaged}" }, { 5, "resize {noise} 1G" }, { 5, "trim {noise}" },
         { 5, "resize {encrypted} 1G" },
+        { 2, "convert" }, { 2, "convert {image}" }, { 2, "convert {image} {new}" }, { 2, "convert {image} {new} -O nonsense" }, { 2, "convert {image} {d} -O vhd -F" },
+        { 3, "convert {missing} {new} -O vhd" }, { 3, "convert {image} {missing}/x -O vhd" },
         // Nobody serves.
         { 8, "service stop" }, { 8, "service resume" }, { 8, "mount {image} --service" }, { 8, "mount {image} --keep" },
         { 5, "service install" }, { 5, "service uninstall" }, { 5, "service uninstall --purge" }, { 5, "service start" },
@@ -81,6 +83,7 @@ public sealed class EveryCommandTests : IDisposable
     [InlineData("cp {image}:/f {d}")]
     [InlineData("cp {file} {image}:/")]
     [InlineData("resize {image} 100M")]
+    [InlineData("convert {image} {d}/x.vhd")]
     [InlineData("trim {image}")]
     [InlineData("create {locked}/x 10M")]
     [InlineData("create --force {image} 10M")]

@@ -44,7 +44,7 @@ internal static class CommandTree
         [
             ("mount", MountCommand.Create), ("unmount", UnmountCommand.Create), ("list", ListCommand.Create),
             ("info", InfoCommand.Create), ("scan", ScanCommand.Create), ("create", CreateCommand.Create), ("check", CheckCommand.Create),
-            ("resize", ResizeCommand.Create), ("trim", TrimCommand.Create), ("overlay", OverlayCommand.Create),
+            ("convert", ConvertCommand.Create), ("resize", ResizeCommand.Create), ("trim", TrimCommand.Create), ("overlay", OverlayCommand.Create),
             ("ls", LsCommand.Create), ("cat", CatCommand.Create), ("cp", CpCommand.Create), ("stat", StatCommand.Create),
             ("service", ServiceCommands.Create), ("doctor", DoctorCommand.Create), ("completion", CompletionCommand.Create),
             (CompleteCommand.Name, CompleteCommand.Create),

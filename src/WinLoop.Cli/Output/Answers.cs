@@ -78,6 +78,9 @@ internal sealed record ResumeAnswer(IReadOnlyList<MountAnswer> Mounts, IReadOnly
 internal sealed record CreateAnswer(
     string Image, long Size, int BlockSize, ulong Blocks, uint Inodes, int InodeSize, long Journal, string Label, string Uuid);
 
+/// <summary>The answer of <c>convert</c>; <paramref name="SourceFormat"/> is null for a raw image, sizes in bytes.</summary>
+internal sealed record ConvertAnswer(string Image, string Output, string? SourceFormat, string Format, long Size, long Copied, long FileSize);
+
 /// <summary>The answer of <c>resize</c>; sizes in bytes. <paramref name="Directory"/> is null if it was not mounted.</summary>
 internal sealed record ResizeAnswer(string Image, string? Directory, long SizeBefore, long Size, long FileSize, int BlockSize, long Blocks);
 
@@ -114,6 +117,7 @@ internal sealed record DoctorItem(string Name, string State, string Finding, str
 [JsonSerializable(typeof(CreateAnswer))]
 [JsonSerializable(typeof(ServiceStatusAnswer))]
 [JsonSerializable(typeof(ResumeAnswer))]
+[JsonSerializable(typeof(ConvertAnswer))]
 [JsonSerializable(typeof(ResizeAnswer))]
 [JsonSerializable(typeof(TrimAnswer))]
 [JsonSerializable(typeof(InfoAnswer))]

@@ -32,6 +32,15 @@ internal sealed class ProgressLine(bool isShown) : IDisposable
         }
     }
 
+    /// <summary>Bytes done of all.</summary>
+    internal void Show(string path, long done, long total)
+    {
+        if (IsDue())
+        {
+            Write(string.Create(CultureInfo.InvariantCulture, $"{(total == 0 ? 100 : done * 100d / total),5:0.0} %  {Printable.Text(path)}"));
+        }
+    }
+
     public void Dispose()
     {
         if (_isDirty)

@@ -34,7 +34,7 @@ internal sealed partial class VhdDynamicDisk
         {
             (long block, int inside, int part) = Locate(offset, buffer.Length);
             uint sector = _table[block];
-            if (sector == VhdTable.Unused || !IsMarked(block))
+            if (sector == BlockMap.Unused || !IsMarked(block))
             {
                 sector = Map(block);
             }
@@ -105,7 +105,7 @@ internal sealed partial class VhdDynamicDisk
         while (length > 0)
         {
             (long block, int inside, int part) = Locate(offset, length);
-            if (_table[block] is var sector && sector != VhdTable.Unused)
+            if (_table[block] is var sector && sector != BlockMap.Unused)
             {
                 action(_file, ContentOf(sector) + inside, part, tag);
             }
@@ -171,7 +171,7 @@ internal sealed partial class VhdDynamicDisk
             }
 
             _ones ??= [.. Enumerable.Repeat((byte)0xFF, _bitmapSize)];
-            if (sector == VhdTable.Unused)
+            if (sector == BlockMap.Unused)
             {
                 sector = Allocate();
                 _table.Set(block, sector);
@@ -202,7 +202,7 @@ internal sealed partial class VhdDynamicDisk
     private uint Allocate()
     {
         long start = _end, end = start + _bitmapSize + BlockSize;
-        if (start / 512 >= VhdTable.Unused)
+        if (start / 512 >= BlockMap.Unused)
         {
             throw new BlockDeviceException(BlockDeviceError.NoSpace, "the VHD cannot get any larger");
         }

@@ -11,13 +11,13 @@ namespace WinLoop.Images.Vhd;
 internal sealed partial class VhdDynamicDisk : IBlockDevice
 {
     private readonly IGrowableDevice _file;
-    private readonly VhdTable _table;
+    private readonly BlockMap _table;
     private readonly int _blockShift;
     private readonly int _bitmapSize;
     private bool _isDisposed;
     private volatile bool _isAbandoned;
 
-    private VhdDynamicDisk(IGrowableDevice file, VhdTable table, int blockSize, long length, byte[] footer, bool hasEndFooter, long end, bool isReadOnly)
+    private VhdDynamicDisk(IGrowableDevice file, BlockMap table, int blockSize, long length, byte[] footer, bool hasEndFooter, long end, bool isReadOnly)
     {
         _file = file;
         _table = table;
@@ -49,7 +49,7 @@ internal sealed partial class VhdDynamicDisk : IBlockDevice
         VhdDynamicHeader header = VhdDynamicHeader.Read(file, footer);
         long size = (long)footer.CurrentSize;
         int count = (int)((size + header.BlockSize - 1) / header.BlockSize);
-        VhdTable table = VhdTable.Read(file, header, count);
+        BlockMap table = BlockMap.Read(file, header.TableOffset, count, isBigEndian: true);
         long end = VhdLayoutCheck.FindEnd(file, footer, header, table, hasEndFooter);
         return new VhdDynamicDisk(file, table, header.BlockSize, size, footerBytes, hasEndFooter, end, isReadOnly);
     }
@@ -65,7 +65,7 @@ internal sealed partial class VhdDynamicDisk : IBlockDevice
         {
             (long block, int inside, int part) = Locate(offset, buffer.Length);
             uint sector = _table[block];
-            if (sector == VhdTable.Unused)
+            if (sector == BlockMap.Unused)
             {
                 buffer[..part].Clear();
             }
@@ -86,7 +86,7 @@ internal sealed partial class VhdDynamicDisk : IBlockDevice
         while (length > 0)
         {
             (long block, int inside, int part) = Locate(offset, length);
-            if (_table[block] is var sector && sector != VhdTable.Unused)
+            if (_table[block] is var sector && sector != BlockMap.Unused)
             {
                 _file.Prefetch(ContentOf(sector) + inside, part);
             }
@@ -94,6 +94,25 @@ internal sealed partial class VhdDynamicDisk : IBlockDevice
             offset += part;
             length -= part;
         }
+    }
+
+    /// <inheritdoc/>
+    public long ZeroRun(long offset, long length)
+    {
+        DeviceRange.Check(this, offset, length);
+        long found = 0;
+        while (found < length)
+        {
+            (long block, _, int part) = Locate(offset + found, length - found);
+            if (_table[block] != BlockMap.Unused)
+            {
+                break;
+            }
+
+            found += part;
+        }
+
+        return found;
     }
 
     /// <inheritdoc/>
@@ -106,7 +125,7 @@ internal sealed partial class VhdDynamicDisk : IBlockDevice
         while (length > 0)
         {
             (long block, int inside, int part) = Locate(offset, length);
-            if (_table[block] is var sector && sector != VhdTable.Unused)
+            if (_table[block] is var sector && sector != BlockMap.Unused)
             {
                 _file.Forget(ContentOf(sector) + inside, part);
             }

@@ -59,6 +59,13 @@ internal sealed class VhdFixedDisk(IGrowableDevice file, long length, bool isRea
     }
 
     /// <inheritdoc/>
+    public long ZeroRun(long offset, long length)
+    {
+        DeviceRange.Check(this, offset, length);
+        return file.ZeroRun(offset, length);
+    }
+
+    /// <inheritdoc/>
     public void Forget(long offset, long length)
     {
         DeviceRange.Check(this, offset, length);

@@ -7,7 +7,7 @@ internal static class VhdLayoutCheck
 {
     /// <summary>Throws if a block is outside the file, or shares bytes with another structure.</summary>
     /// <returns>The end of the last structure but the footer.</returns>
-    public static long FindEnd(IBlockDevice file, VhdFooter footer, VhdDynamicHeader header, VhdTable table, bool hasEndFooter)
+    public static long FindEnd(IBlockDevice file, VhdFooter footer, VhdDynamicHeader header, BlockMap table, bool hasEndFooter)
     {
         long limit = file.Length - (hasEndFooter ? VhdFooter.Size : 0);
         long tableEnd = header.TableOffset + ((long)table.Count * sizeof(uint));
@@ -30,7 +30,7 @@ internal static class VhdLayoutCheck
         for (int block = 0; block < table.Count; block++)
         {
             uint sector = table[block];
-            if (sector == VhdTable.Unused)
+            if (sector == BlockMap.Unused)
             {
                 continue;
             }
@@ -64,7 +64,7 @@ internal static class VhdLayoutCheck
         return (end + 511) / 512 * 512;
     }
 
-    private static bool IsShortLast(VhdTable table, VhdFooter footer, VhdDynamicHeader header, uint first, uint second)
+    private static bool IsShortLast(BlockMap table, VhdFooter footer, VhdDynamicHeader header, uint first, uint second)
     {
         long used = (long)footer.CurrentSize - ((table.Count - 1L) * header.BlockSize);
         return table[table.Count - 1] == first && first != second

@@ -81,6 +81,26 @@ internal sealed partial class VhdxDisk : IBlockDevice
     }
 
     /// <inheritdoc/>
+    public long ZeroRun(long offset, long length)
+    {
+        DeviceRange.Check(this, offset, length);
+        long found = 0;
+        while (found < length)
+        {
+            (long block, _, int part) = Locate(offset + found, length - found);
+            BlockState state = _table.Block(block).State;
+            if (state is BlockState.FullyPresent or BlockState.PartiallyPresent || (state == BlockState.NotPresent && _parent is not null))
+            {
+                break;
+            }
+
+            found += part;
+        }
+
+        return found;
+    }
+
+    /// <inheritdoc/>
     public void Prefetch(long offset, long length)
     {
         DeviceRange.Check(this, offset, length);

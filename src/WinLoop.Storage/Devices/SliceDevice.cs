@@ -53,6 +53,13 @@ public sealed class SliceDevice : IBlockDevice
     public void Flush() => _parent.Flush();
 
     /// <inheritdoc/>
+    public long ZeroRun(long offset, long length)
+    {
+        DeviceRange.Check(this, offset, length);
+        return _parent.ZeroRun(_offset + offset, length);
+    }
+
+    /// <inheritdoc/>
     public void Discard(long offset, long length)
     {
         DeviceRange.Check(this, offset, length);

@@ -43,6 +43,9 @@ internal abstract class BackingFile : IDisposable
     /// <summary>Writes everything.</summary>
     internal abstract unsafe void Write(byte* buffer, long length, long offset);
 
+    /// <summary>Bytes of the hole that begins at a position, or 0.</summary>
+    internal virtual long ZeroRun(long offset, long length) => 0;
+
     /// <summary>Begins to read a range into the system's page cache, if that is possible.</summary>
     internal virtual void Prefetch(long offset, long length)
     {

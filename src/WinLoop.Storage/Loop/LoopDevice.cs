@@ -219,6 +219,13 @@ public sealed unsafe class LoopDevice : IGrowableDevice, IQueueOperations
     }
 
     /// <inheritdoc/>
+    public long ZeroRun(long offset, long length)
+    {
+        DeviceRange.Check(this, offset, length);
+        return length > 0 ? _file.ZeroRun(_offset + offset, length) : 0;
+    }
+
+    /// <inheritdoc/>
     public void WriteZeroes(long offset, long length, WriteTag tag = WriteTag.Data)
     {
         DeviceRange.CheckWrite(this, offset, length);

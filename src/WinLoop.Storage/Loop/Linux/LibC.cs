@@ -84,6 +84,12 @@ internal static unsafe partial class LibC
     [LibraryImport("libc", SetLastError = true)]
     internal static partial nint pwrite(int fd, byte* buffer, nint count, long offset);
 
+    /// <summary>The first byte of data at or behind a position.</summary>
+    internal const int SEEK_DATA = 3;
+
+    [LibraryImport("libc", SetLastError = true)]
+    internal static partial long lseek(int fd, long offset, int whence);
+
     [LibraryImport("libc", SetLastError = true)]
     internal static partial int fdatasync(int fd);
 

@@ -247,6 +247,20 @@ internal sealed unsafe class LinuxBackingFile : BackingFile
         _ = LibC.posix_fadvise(_fd, offset, length, LibC.POSIX_FADV_WILLNEED);
 
     /// <inheritdoc/>
+    internal override long ZeroRun(long offset, long length)
+    {
+        if (_isBlockDevice)
+        {
+            return 0;
+        }
+
+        long data = LibC.lseek(_fd, offset, LibC.SEEK_DATA);
+        return data >= 0 ? Math.Min(data - offset, length)
+            : Marshal.GetLastPInvokeError() == LibC.ENXIO ? length // nothing but a hole up to the end
+            : 0;
+    }
+
+    /// <inheritdoc/>
     internal override void Forget(long offset, long length)
     {
         // Whole pages only: the kernel keeps one of which a part is named.

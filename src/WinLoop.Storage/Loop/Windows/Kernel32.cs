@@ -44,8 +44,10 @@ internal static unsafe partial class Kernel32
     internal const uint IOCTL_DISK_IS_WRITABLE = 0x00070024;
     internal const uint IOCTL_STORAGE_GET_DEVICE_NUMBER = 0x002D1080;
     internal const uint IOCTL_VOLUME_GET_VOLUME_DISK_EXTENTS = 0x00560000;
+    internal const int ERROR_MORE_DATA = 234;
     internal const uint FSCTL_SET_SPARSE = 0x000900C4;
     internal const uint FSCTL_SET_ZERO_DATA = 0x000980C8;
+    internal const uint FSCTL_QUERY_ALLOCATED_RANGES = 0x000940CF;
     internal const uint IOCTL_DISK_GET_LENGTH_INFO = 0x0007405C;
     internal const uint IOCTL_DISK_GET_DRIVE_GEOMETRY = 0x00070000;
 

@@ -302,6 +302,26 @@ internal sealed unsafe class WindowsBackingFile : BackingFile
     }
 
     /// <inheritdoc/>
+    internal override long ZeroRun(long offset, long length)
+    {
+        if (!_isSparse)
+        {
+            return 0;
+        }
+
+        // FILE_ALLOCATED_RANGE_BUFFER: first byte and length, asked and answered.
+        long* asked = stackalloc long[2] { offset, length };
+        long* range = stackalloc long[2];
+        uint size = 2 * sizeof(long), count = 0;
+        Kernel32.Overlapped overlapped = Position(0);
+        int ok = Kernel32.DeviceIoControl(_handle, Kernel32.FSCTL_QUERY_ALLOCATED_RANGES, asked, size, range, size, null, &overlapped);
+        int error = Finish(ok, &overlapped, &count);
+        return error is not (0 or Kernel32.ERROR_MORE_DATA) ? 0
+            : count == 0 && error == 0 ? length
+            : Math.Clamp(range[0] - offset, 0, length);
+    }
+
+    /// <inheritdoc/>
     public override void Dispose() => _file.Dispose();
 
     /// <summary>A card's switch, or the attribute of a disk.</summary>
