@@ -154,6 +154,28 @@ public sealed class ShrinkTests : IDisposable
     }
 
     [Fact]
+    public void Kernel_mount_is_refused_and_what_it_leaves_after_a_cut_is_recovered_first()
+    {
+        Assert.SkipUnless(Environment.UserName == "root" && File.Exists("/dev/loop-control"), "needs root and loop devices");
+        string image = MakeFilled(), cut = _work["cut.ext4"], directory = _work.MakeDirectory("kernel");
+        Shell.Script($"mount -o loop {image} {directory}");
+        try
+        {
+            Shell.Script($"mkdir -p {directory}/a/b; echo here > {directory}/a/b/file; sync -f {directory}; cp {image} {cut}");
+            WinLoopProgram.Fail(6, image, "resize", image, "50M");
+            WinLoopProgram.Fail(6, image, "resize", image, "min");
+        }
+        finally
+        {
+            Shell.Script($"umount {directory}");
+        }
+        Assert.Contains("needs_recovery", Shell.Run("dumpe2fs", ["-h", cut]).Output, StringComparison.Ordinal);
+        WinLoopProgram.Succeed("resize", cut, "50M");
+        AssertContent(cut);
+        Assert.Equal("here\n", WinLoopProgram.Succeed("cat", cut + ":/a/b/file"));
+    }
+
+    [Fact]
     public void What_is_mounted_is_refused()
     {
         WinLoopProgram.RequireMounts();
