@@ -6,7 +6,7 @@ namespace WinLoop.Images;
 public static class ImageFormats
 {
     /// <summary>In the order in which they are asked.</summary>
-    public static IReadOnlyList<IImageFormat> All { get; } = [new Vhdx.VhdxFormat(), new Vhd.VhdFormat()];
+    public static IReadOnlyList<IImageFormat> All { get; } = [new Vhdx.VhdxFormat(), new Vdi.VdiFormat(), new Vhd.VhdFormat()];
 
     /// <summary>The format of a file; null: none of them, so its bytes are the disk's.</summary>
     /// <exception cref="BlockDeviceException">The file cannot be read.</exception>

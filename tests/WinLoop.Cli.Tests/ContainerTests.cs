@@ -17,7 +17,7 @@ public sealed class ContainerTests : IDisposable
     public void Dispose() => _work.Dispose();
 
     /// <summary>qemu's name and ours.</summary>
-    public static TheoryData<string, string> Writable => new() { { "vhdx", "VHDX" }, { "vpc", "VHD" } };
+    public static TheoryData<string, string> Writable => new() { { "vhdx", "VHDX" }, { "vpc", "VHD" }, { "vdi", "VDI" } };
 
     [Theory]
     [MemberData(nameof(Writable))]

@@ -13,7 +13,7 @@ public sealed class ConvertTests : IDisposable
     public void Dispose() => _work.Dispose();
 
     /// <summary>Our formats, and what qemu calls them.</summary>
-    public static TheoryData<string, string> Formats => new() { { "raw", "raw" }, { "vhdx", "vhdx" }, { "vhdx-fixed", "vhdx" }, { "vhd", "vpc" }, { "vhd-fixed", "vpc" } };
+    public static TheoryData<string, string> Formats => new() { { "raw", "raw" }, { "vhdx", "vhdx" }, { "vhdx-fixed", "vhdx" }, { "vhd", "vpc" }, { "vhd-fixed", "vpc" }, { "vdi", "vdi" }, { "vdi-fixed", "vdi" } };
 
     [Theory]
     [MemberData(nameof(Formats))]

@@ -72,6 +72,9 @@ internal sealed record VdiHeader
     /// <summary>Blocks of the disk.</summary>
     public int Blocks => (int)((DiskSize + BlockSize - 1) / BlockSize);
 
+    /// <summary>More places than blocks come from writers that were cut off; none leaves so many.</summary>
+    public uint MaxPlaces => ((uint)Blocks * 2) + 1024;
+
     /// <summary>Whether a file begins like one.</summary>
     public static bool Matches(ReadOnlySpan<byte> bytes) => BinaryPrimitives.ReadUInt32LittleEndian(bytes[SignatureAt..]) == Signature;
 

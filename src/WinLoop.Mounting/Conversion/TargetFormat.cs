@@ -1,4 +1,5 @@
 using WinLoop.Images;
+using WinLoop.Images.Vdi;
 using WinLoop.Images.Vhd;
 using WinLoop.Images.Vhdx;
 using WinLoop.Storage;
@@ -34,6 +35,8 @@ public sealed class TargetFormat
         Raw,
         new("vhdx", "VHDX", [".vhdx", ".avhdx"], Maker<VhdxFormat>(static (file, size) => VhdxImage.Create(file, size))),
         new("vhdx-fixed", "fixed VHDX", [], Maker<VhdxFormat>(static (file, size) => VhdxImage.Create(file, size, new VhdxCreateOptions { IsFixed = true }))),
+        new("vdi", "VDI", [".vdi"], Maker<VdiFormat>(static (file, size) => VdiImage.Create(file, size))),
+        new("vdi-fixed", "fixed VDI", [], Maker<VdiFormat>(static (file, size) => VdiImage.Create(file, size, isFixed: true))),
         new("vhd", "VHD", [".vhd", ".vpc"], Maker<VhdFormat>(static (file, size) => VhdImage.Create(file, size))),
         new("vhd-fixed", "fixed VHD", [], Maker<VhdFormat>(static (file, size) => VhdImage.Create(file, size, isFixed: true))),
     ];

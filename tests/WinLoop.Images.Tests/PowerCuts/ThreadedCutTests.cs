@@ -1,4 +1,5 @@
 using WinLoop.Images.Tests.Vhdx;
+using WinLoop.Images.Vdi;
 using WinLoop.Images.Vhd;
 using WinLoop.Images.Vhdx;
 using WinLoop.Storage;
@@ -18,6 +19,7 @@ public sealed class ThreadedCutTests(ITestOutputHelper output)
     [InlineData("VHDX")]
     [InlineData("differencing VHDX")]
     [InlineData("VHD")]
+    [InlineData("VDI")]
     public void AnyCut_LeavesWhatEachThreadFlushed(string kind)
     {
         int seed = DiskFiles.Seed();
@@ -31,6 +33,9 @@ public sealed class ThreadedCutTests(ITestOutputHelper output)
                 break;
             case "VHD":
                 VhdImage.Create(start, Size, blockSize: MiB);
+                break;
+            case "VDI":
+                VdiImage.Create(start, Size);
                 break;
             default:
                 old = DiskFiles.Noise(Size, seed, share: 1);

@@ -180,14 +180,21 @@ public sealed class VhdTests(ITestOutputHelper output)
         using IBlockDevice disk = new VhdFormat().Open(file, new ImageFormatOptions());
         byte[] buffer = new byte[300_000];
         disk.Write(new byte[8 * MiB], 0);
-        long before = GC.GetAllocatedBytesForCurrentThread();
-        for (int i = 0; i < 1000; i++)
+        // The runtime allocates a few kilobytes when it compiles a method again, at a time of its choosing.
+        long least = long.MaxValue;
+        for (int round = 0; round < 8 && least > 0; round++)
         {
-            disk.Read(buffer, i * 7919L % (8 * MiB - buffer.Length));
-            disk.Write(buffer.AsSpan(0, 5000), i * 6007L % (8 * MiB - buffer.Length));
+            long before = GC.GetAllocatedBytesForCurrentThread();
+            for (int i = 0; i < 1000; i++)
+            {
+                disk.Read(buffer, i * 7919L % (8 * MiB - buffer.Length));
+                disk.Write(buffer.AsSpan(0, 5000), i * 6007L % (8 * MiB - buffer.Length));
+            }
+
+            least = Math.Min(least, GC.GetAllocatedBytesForCurrentThread() - before);
         }
 
-        Assert.Equal(0, GC.GetAllocatedBytesForCurrentThread() - before);
+        Assert.Equal(0, least);
     }
 
     private static void Judge(StateFile state, Expectation expected, string name, Random random)
