@@ -46,6 +46,20 @@ public sealed class ShrinkTests : IDisposable
         AssertContent(image);
     }
 
+    [Fact]
+    public void The_same_again_shortens_what_was_not()
+    {
+        string image = MakeFilled();
+        WinLoopProgram.Succeed("resize", image, "50M");
+        foreach (string size in (string[])["50M", "min"])
+        {
+            // As if it had been stopped before the last step.
+            Shell.Script($"truncate -s 90M {image}");
+            Assert.InRange(WinLoopProgram.Json("resize", image, size).GetProperty("fileSize").GetInt64(), 5 * MiB, 50 * MiB);
+            AssertContent(image);
+        }
+    }
+
     [Theory]
     [InlineData("min"), InlineData("--minimum")]
     public void As_small_as_can_be(string minimum)

@@ -33,14 +33,11 @@ internal sealed class JournalMover(Ext4Volume volume, ulong limit)
         {
             uint blocks = (uint)(inode.Size >> volume.Geometry.BlockSizeBits);
             List<(ExtentMapping Piece, ulong Physical)>? plan = Plan(inode, blocks) ?? throw TooManyPieces();
-            if (plan.Count > 0)
+            // What a move that was cut off has left; it may lie behind the limit, too.
+            FreeSpare(inode, blocks);
+            foreach ((ExtentMapping piece, ulong physical) in plan)
             {
-                // What a move that was cut off has left.
-                FreeSpare(inode, blocks);
-                foreach ((ExtentMapping piece, ulong physical) in plan)
-                {
-                    Move(inode, piece, physical, blocks);
-                }
+                Move(inode, piece, physical, blocks);
             }
         }
         finally
@@ -223,7 +220,7 @@ internal sealed class JournalMover(Ext4Volume volume, ulong limit)
     private void FreeSpare(Inode inode, uint blocks)
     {
         uint cursor = blocks;
-        if (!volume.Extents.MapNext(inode, ref cursor, out _))
+        if (!inode.HasExtents || !volume.Extents.MapNext(inode, ref cursor, out _))
         {
             return;
         }

@@ -42,7 +42,7 @@ public static class ImageResizer
         {
             using MountedImage opened = MountedImage.Open(new MountRequest { Image = image, Options = new MountOptions() }, what, notes);
             RequireRaw(opened.Image.Format, what);
-            bool shrinks = isMinimum || (size is { } smaller && smaller < SizeOf(opened.Image.Volume));
+            bool shrinks = isMinimum || (size is { } smaller && IsLess(smaller, opened.Image.Volume));
             if (!shrinks)
             {
                 RequireWhole(opened.Image.Partition, opened.Image.Offset, what);
@@ -113,10 +113,12 @@ public static class ImageResizer
         }
     }
 
-    private static long SizeOf(IBlockDevice volume)
+    // Also of a volume that was made smaller before something stopped the rest: its device is too long still.
+    private static bool IsLess(long size, IBlockDevice volume)
     {
         Geometry geometry = Geometry.Create(SuperblockReader.Read(volume), volume.Length);
-        return (long)geometry.BlocksCount * geometry.BlockSize;
+        long now = (long)geometry.BlocksCount * geometry.BlockSize;
+        return size < now || (size == now && size < volume.Length);
     }
 
     private static (Superblock Superblock, long Length) Look(string image, string what)

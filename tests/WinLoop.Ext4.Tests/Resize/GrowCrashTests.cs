@@ -106,9 +106,11 @@ internal static class CutJudge
             lines[i - 1].StartsWith("Feature orphan_present is set but orphan file is clean", StringComparison.Ordinal));
     }
 
-    private static void Save(IBlockDevice image, string path)
+    /// <summary>Writes a device into a file, in place of what it holds.</summary>
+    public static void Save(IBlockDevice image, string path)
     {
         using FileStream file = File.OpenWrite(path);
+        file.SetLength(0);
         file.SetLength(image.Length);
         byte[] part = new byte[1 << 20];
         for (long at = 0; at < image.Length; at += part.Length)
