@@ -77,4 +77,33 @@ public sealed class ShrinkCrashTests
             Assert.Equal(tree, left.Tree());
         }
     }
+
+    [Theory]
+    [InlineData("-b 1024", 14_000), InlineData("-b 1024 -O ^flex_bg", 13_000)]
+    public void AnotherShrinkDoesTheRest(string options, long after)
+    {
+        using ResizeImage image = ResizeImage.Make(40_000, options);
+        using var baseImage = new MemoryDevice(File.ReadAllBytes(image.Path));
+        string digest = TreeDigest.Of(baseImage);
+        using var target = new OverlayDevice(baseImage);
+        using var recording = new RecordingDevice(target);
+        var mount = new Ext4MountOptions { UseBackgroundCommit = false, Hooks = new TestHooks { CommitsEachHandle = true } };
+        using (Ext4Volume volume = Ext4Volume.Mount(recording, mount))
+        {
+            volume.Shrink(after * 1024);
+        }
+        RecordedOperation[] log = recording.GetLog();
+        for (int cut = 0; cut <= log.Length; cut += 1 + (log.Length / 40))
+        {
+            (List<RecordedOperation> durable, List<RecordedOperation> pending) = RecordingDevice.Cut(log, cut);
+            using OverlayDevice state = RecordingDevice.Replay(baseImage, [.. durable, .. pending]);
+            using (Ext4Volume volume = Ext4Volume.Mount(new SliceDevice(state, 0, state.Length), new Ext4MountOptions { UseBackgroundCommit = false }))
+            {
+                Assert.Equal((ulong)after, volume.Shrink(after * 1024).BlocksAfter);
+            }
+            Ext4.Check.CheckReport report = Ext4.Check.Ext4Checker.Check(state, new Ext4.Check.CheckOptions());
+            Assert.True(report.IsSpotless, $"cut {cut}: {string.Join("; ", report.Findings.Take(5))}");
+            Assert.Equal(digest, TreeDigest.Of(state));
+        }
+    }
 }
