@@ -25,6 +25,9 @@ internal sealed class TestHooks
     /// <summary>Tells of sleep in place of the system's clocks.</summary>
     public Suspend.SleepClock? SleepClock { get; init; }
 
+    /// <summary>Every handle is a transaction of its own, so that a cut can come between any two.</summary>
+    public bool CommitsEachHandle { get; init; }
+
     /// <summary>A defect for the crash test to catch: no inode is put on the orphan list.</summary>
     public bool SkipsOrphans { get; init; }
 }

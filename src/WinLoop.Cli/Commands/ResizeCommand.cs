@@ -9,28 +9,42 @@ namespace WinLoop.Cli.Commands;
 /// <summary><c>winloop resize IMAGE|DIR [SIZE]</c>: changes the size of an image and of the volume in it.</summary>
 internal static class ResizeCommand
 {
+    // In place of a size.
+    private const string Minimum = "min";
+
     internal static Command Create()
     {
         var target = new Argument<string>("IMAGE") { Description = "The image file, or where it is mounted." };
         var size = new Argument<string?>("SIZE")
         {
-            Description = "The new size: bytes, or with K, M, G, T (powers of 1024); +SIZE is so much more. Without it the volume fills the file.",
+            Description = "The new size: bytes, or with K, M, G, T (powers of 1024); +SIZE is so much more; min is as small as can be. Without it the volume fills the file.",
             Arity = ArgumentArity.ZeroOrOne,
         };
-        var command = new Command("resize", "Makes an image and the file system in it larger.") { target, size };
-        command.Action = new CommandTree.CommandAction((parsed, report) => Run(parsed.GetRequiredValue(target), parsed.GetValue(size), report));
+        var minimum = new Option<bool>("--minimum") { Description = "As small as the files in it allow; the same as min." };
+        var command = new Command("resize", "Makes an image and the file system in it larger or smaller.") { target, size, minimum };
+        command.Action = new CommandTree.CommandAction((parsed, report) => Run(parsed.GetRequiredValue(target), parsed.GetValue(size), parsed.GetValue(minimum), report));
         return command;
     }
 
-    private static int Run(string target, string? size, Report report)
+    private static int Run(string target, string? size, bool isMinimum, Report report)
     {
         string what = $"cannot resize {target}";
+        if (isMinimum && size is not (null or Minimum))
+        {
+            throw new MountException(MountError.Usage, "resize", $"--minimum and SIZE '{size}' contradict each other", "Give one of them.");
+        }
+        isMinimum |= size == Minimum;
         KnownMount? mount = MountFinder.TryFind(target, what);
         string image = mount?.Record.Image ?? Path.GetFullPath(target);
-        long? bytes = Parse(size, image, what);
+        if (isMinimum && mount != null)
+        {
+            throw new MountException(MountError.Unsupported, what, "only what is not mounted is made smaller", "Unmount it first.");
+        }
+        long? bytes = isMinimum ? null : Parse(size, image, what);
         var notes = new List<string>();
         ResizedImage done = mount != null
             ? ImageResizer.GrowMounted(mount, bytes, what)
+            : isMinimum ? ImageResizer.ShrinkToMinimum(image, what, notes)
             : ImageResizer.Resize(image, bytes, what, notes);
         foreach (string note in notes)
         {
@@ -53,7 +67,7 @@ internal static class ResizeCommand
         bool isMore = text.StartsWith('+');
         if (!ByteSize.TryParse(isMore ? text[1..] : text, out long bytes) || bytes <= 0)
         {
-            throw new MountException(MountError.Usage, "resize", $"SIZE '{text}' is not a size", "Give bytes, or a number with K, M, G or T.");
+            throw new MountException(MountError.Usage, "resize", $"SIZE '{text}' is not a size", "Give bytes, or a number with K, M, G or T, or min.");
         }
         if (!isMore)
         {

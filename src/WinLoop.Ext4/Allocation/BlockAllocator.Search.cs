@@ -251,6 +251,10 @@ internal sealed partial class BlockAllocator
     // A damaged group is no reason to fail an allocation that another group can serve.
     private GroupBitmap? TryGet(uint group)
     {
+        if (group > _limitGroup)
+        {
+            _bitmaps.Hints[group] = 0;
+        }
         if (_bitmaps.Hints[group] == 0)
         {
             return null;

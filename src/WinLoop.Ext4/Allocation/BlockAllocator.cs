@@ -455,6 +455,10 @@ internal sealed partial class BlockAllocator
     // Makes held bits available again.
     private void Release(GroupBitmap bitmap, int bit, int length)
     {
+        if (!TrimToLimit(bitmap, bit, ref length))
+        {
+            return;
+        }
         Bitmap.Clear(bitmap.Busy, bit, length);
         bitmap.Held -= length;
         ref ushort hint = ref _bitmaps.Hints[bitmap.Group];

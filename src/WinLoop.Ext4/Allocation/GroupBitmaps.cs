@@ -83,6 +83,14 @@ internal sealed class GroupBitmaps
         _hints = hints;
     }
 
+    /// <summary>Has no hints for groups any more that were cut off. The caller is the volume's only user.</summary>
+    public void Cut(uint groups)
+    {
+        ushort[] hints = _hints!;
+        Array.Resize(ref hints, (int)groups);
+        _hints = hints;
+    }
+
     /// <summary>The group's bitmap; the caller holds the group's lock and keeps it while it uses the answer.</summary>
     /// <exception cref="Ext4CorruptException">The bitmap contradicts its checksum, the descriptor or the format.</exception>
     public GroupBitmap Get(uint group)

@@ -17,6 +17,8 @@ internal sealed partial class InodeAllocator
     private readonly BlockGroups _groups;
     private readonly GroupBitmaps _bitmaps;
     private readonly object _initializing = new();
+    // Groups that are to be cut off give no inodes.
+    private uint _limitGroups = uint.MaxValue;
     private volatile bool _isReady;
     private long _free;
     private long _directories;
@@ -128,6 +130,43 @@ internal sealed partial class InodeAllocator
         Interlocked.Add(ref _free, free);
     }
 
+    /// <summary>Copies the bitmap of a group; its unused tail is zero.</summary>
+    /// <returns>How many bits count.</returns>
+    public int CopyUsed(uint group, Span<ulong> words)
+    {
+        EnsureReady();
+        lock (_groups.LockOf(group))
+        {
+            _bitmaps.Get(group).Disk.CopyTo(words);
+        }
+        return (int)_geometry.InodesPerGroup;
+    }
+
+    /// <summary>Keeps the groups from this one on from giving inodes; <see cref="uint.MaxValue"/> ends that.</summary>
+    public void SetLimit(uint groups)
+    {
+        EnsureReady();
+        _limitGroups = groups;
+        for (uint group = 0; groups == uint.MaxValue && group < _geometry.GroupCount; group++)
+        {
+            _bitmaps.Hints[group] = (ushort)Math.Min(_groups.Get(group).FreeInodes, ushort.MaxValue);
+        }
+    }
+
+    /// <summary>Takes over a smaller size, which <see cref="Ext4Volume.Geometry"/> has already.</summary>
+    public void Cut()
+    {
+        _limitGroups = uint.MaxValue;
+        _bitmaps.Cut(_geometry.GroupCount);
+        _free = (long)_groups.CountFree().FreeInodes;
+        long directories = 0;
+        for (uint group = 0; group < _geometry.GroupCount; group++)
+        {
+            directories += _groups.Get(group).UsedDirectories;
+        }
+        _directories = directories;
+    }
+
     /// <summary>True if the bitmap says that the inode is in use.</summary>
     /// <exception cref="Ext4CorruptException">The bitmap or the descriptor is bad.</exception>
     public bool IsAllocated(uint inode)
@@ -172,6 +211,10 @@ internal sealed partial class InodeAllocator
     // Takes the first free inode of a group; 0 if there is none.
     private uint TryAllocate(Handle handle, uint group, bool isDirectory)
     {
+        if (group >= _limitGroups)
+        {
+            _bitmaps.Hints[group] = 0;
+        }
         if (Volatile.Read(ref _bitmaps.Hints[group]) == 0)
         {
             return 0;

@@ -13,9 +13,14 @@ namespace WinLoop.Ext4.Attributes;
 /// counts itself in one step. Content with more references than one never changes.</remarks>
 internal sealed class AttributeBlocks(Ext4Volume volume)
 {
-    private const int ReferencesAt = 4, BlockCountAt = 8, HashAt = 0x0C, ChecksumAt = 0x10;
+    /// <summary>h_refcount.</summary>
+    public const int ReferencesAt = 4;
+    private const int BlockCountAt = 8, HashAt = 0x0C, ChecksumAt = 0x10;
 
     private readonly SharedBlockIndex _index = new();
+
+    /// <summary>Forgets where blocks to share are: they may have moved.</summary>
+    public void ForgetShared() => _index.Clear();
 
     /// <summary>The inode's attribute block, its header checked. The inode has one.</summary>
     public MetadataBuffer Read(Inode inode)

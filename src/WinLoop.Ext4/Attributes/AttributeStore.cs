@@ -24,6 +24,10 @@ internal sealed partial class AttributeStore(Ext4Volume volume)
 
     private readonly AttributeBlocks _blocks = new(volume);
 
+    /// <inheritdoc cref="AttributeBlocks.ForgetShared"/>
+    public void ForgetShared() => _blocks.ForgetShared();
+
+
     /// <summary>The value's length, −1 if there is no such attribute; fills <paramref name="buffer"/> if it is
     /// not empty.</summary>
     /// <exception cref="Ext4Exception">ERANGE: the buffer is too small; EOPNOTSUPP: unknown prefix.</exception>

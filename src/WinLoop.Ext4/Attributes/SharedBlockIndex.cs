@@ -36,6 +36,15 @@ internal sealed class SharedBlockIndex
         }
     }
 
+    /// <summary>Forgets all blocks: they may have moved.</summary>
+    public void Clear()
+    {
+        lock (_blocks)
+        {
+            _blocks.Clear();
+        }
+    }
+
     /// <summary>Forgets a block that is rewritten or freed.</summary>
     public void Remove(uint hash, ulong block)
     {

@@ -104,6 +104,33 @@ internal sealed class DirectoryStore
         Touch(handle, directory);
     }
 
+    /// <summary>Points an existing name, "." and ".." too, to the new number of the inode that it names. The times stay:
+    /// the directory holds what it held.</summary>
+    /// <exception cref="Ext4CorruptException">The name is not there, which the caller knew it was, or names another inode.</exception>
+    public void Renumber(Handle handle, Inode directory, ReadOnlySpan<byte> name, uint before, uint after)
+    {
+        ForgetForeignIndex(directory);
+        if (!_search.TryLocate(directory, name, forChange: true, out EntryLocation location))
+        {
+            throw new Ext4CorruptException($"directory inode {directory.Number}", "an entry has vanished");
+        }
+        using (location)
+        {
+            DirectoryBlock block = _blocks.View(directory, location.Logical, location.Buffer!);
+            DirectoryRecord record = block[location.Offset];
+            if (record.Inode != before)
+            {
+                throw new Ext4CorruptException($"directory inode {directory.Number}", $"an entry names inode {record.Inode} instead of {before}");
+            }
+            if (location.Logical == 0 && _blocks.IsIndexed(directory) && HtreeNode.CheckRoot(location.Buffer!.Data, _blocks.Format, _blocks.MaximumLevels) is { } problem)
+            {
+                throw new Ext4CorruptException($"directory inode {directory.Number}", problem);
+            }
+            handle.Join(location.Buffer!);
+            DirectoryBlockWriter.Replace(block, _blocks.Format, location.Offset, after, record.Type);
+        }
+    }
+
     /// <summary>Writes the first block with "." and ".." of a new directory.</summary>
     /// <exception cref="Ext4Exception">ENOSPC; nothing has changed.</exception>
     public void Initialize(Handle handle, Inode directory, uint parent)

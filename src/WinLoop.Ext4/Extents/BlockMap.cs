@@ -9,9 +9,9 @@ namespace WinLoop.Ext4.Extents;
 
 /// <summary>
 /// The block maps of ext2 and ext3: 12 direct pointers in i_block, then an indirect, a double and a triple
-/// indirect block. Read as runs and freed; never extended.
+/// indirect block. Read as runs, freed and moved; never extended.
 /// </summary>
-internal sealed class BlockMap(Ext4Volume volume)
+internal sealed partial class BlockMap(Ext4Volume volume)
 {
     private const int DirectBlocks = 12;
     private const int Levels = 3;

@@ -140,6 +140,25 @@ internal sealed class InodeCache(Ext4Volume volume)
         Remove(inode);
     }
 
+    /// <summary>Takes the object of a number out of the cache, because the inode gets another number.</summary>
+    /// <exception cref="Ext4Exception">EBUSY: somebody uses it.</exception>
+    public void Forget(uint number)
+    {
+        if (_inodes.TryGetValue(number, out Inode? inode))
+        {
+            if (!TryRetire(inode))
+            {
+                throw new Ext4Exception(Errno.EBUSY, $"inode {number} is in use");
+            }
+            volume.Blocks.DropPreallocation(inode);
+            inode.IsFreed = true; // the clock drops it
+            Remove(inode);
+        }
+    }
+
+    /// <summary>The raw bytes of any inode, whether it is in use or not; see <see cref="GetRaw(Inode, out Span{byte})"/>.</summary>
+    public MetadataBuffer GetRaw(uint number, out Span<byte> raw) => GetRaw(number, out raw, out _);
+
     /// <summary>Takes a retired object out of the cache.</summary>
     public void Remove(Inode inode)
     {

@@ -16,7 +16,7 @@ internal sealed unsafe class JournalLog : IDisposable
     private const int StagingBlocks = 256;
 
     private readonly IBlockDevice _device;
-    private readonly JournalMap _map;
+    private JournalMap _map;
     private readonly JournalSuperblock _superblock;
     private readonly JournalFormat _format;
     private readonly int _blockSize;
@@ -157,6 +157,16 @@ internal sealed unsafe class JournalLog : IDisposable
         WriteSuperblock();
         volume.FlushDevice();
         _isStarted = false;
+    }
+
+    /// <summary>Goes on in other blocks, which the journal superblock was copied to. The log is closed.</summary>
+    public void Relocate(JournalMap map)
+    {
+        if (_isStarted || map.Count != _map.Count)
+        {
+            throw new InvalidOperationException("The log is in use.");
+        }
+        _map = map;
     }
 
     /// <summary>Notes an abort in the journal superblock (s_errno = −EIO) for the next mount.</summary>

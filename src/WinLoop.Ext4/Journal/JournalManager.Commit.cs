@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using WinLoop.Ext4.Cache;
 using WinLoop.Ext4.Inodes;
+using WinLoop.Ext4.Journal.Recovery;
 using WinLoop.Storage;
 
 namespace WinLoop.Ext4.Journal;
@@ -79,6 +80,16 @@ internal sealed partial class JournalManager
                     Monitor.PulseAll(_lock);
                 }
             }
+        }
+    }
+
+    /// <summary>Has the log in other blocks from now on; right after <see cref="Quiesce"/>.</summary>
+    public void RelocateLog(JournalMap map)
+    {
+        lock (_commitLock)
+        {
+            RequireNotAborted();
+            _log!.Relocate(map);
         }
     }
 

@@ -93,6 +93,10 @@ internal sealed partial class JournalManager : IDisposable
             throw new InvalidOperationException($"A handle of {credits} blocks in a journal that takes {_maxTransaction}.");
         }
         _volume.RequireWritable();
+        if (_volume.Options.Hooks is { CommitsEachHandle: true })
+        {
+            Commit(RunningTid);
+        }
         Handle handle = t_spare ?? new Handle();
         t_spare = null;
         while (true)

@@ -206,6 +206,13 @@ internal sealed class OrphanStore(Ext4Volume volume)
         _fileBlocks = physical;
     }
 
+    /// <summary>Looks anew where the orphan file's blocks are, after they were moved.</summary>
+    public void ReopenFile()
+    {
+        _fileBlocks = [];
+        OpenFile();
+    }
+
     private MetadataBuffer ReadBlock(ulong block)
     {
         MetadataBuffer buffer = volume.Cache.Read(block, BufferKind.OrphanBlock, _fileSeed);

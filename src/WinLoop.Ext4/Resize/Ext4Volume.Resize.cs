@@ -19,7 +19,7 @@ public readonly record struct ResizeResult(ulong BlocksBefore, ulong BlocksAfter
 // Growing: while mounted and in use, which is also how an image that is not mounted grows.
 public sealed partial class Ext4Volume
 {
-    private const uint PageSize = 4096;
+    internal const uint PageSize = 4096;
 
     // A last group must hold its own metadata and at least so many blocks of data, or it is left out.
     private const uint SmallestRest = 50;
@@ -163,8 +163,10 @@ public sealed partial class Ext4Volume
         {
             return blocks;
         }
-        ulong needed = 2ul + Geometry.InodeTableBlocks +
-            (Geometry.HasSuperblock(last) ? 1ul + Geometry.DescriptorBlocks + Geometry.ReservedDescriptorBlocks : 0);
-        return rest < needed + SmallestRest ? blocks - rest : blocks;
+        return rest < SmallestGroup(Geometry, last) ? blocks - rest : blocks;
     }
+
+    // Blocks that a last group has at least: its own metadata and some data.
+    internal static ulong SmallestGroup(Geometry geometry, uint last) => 2ul + geometry.InodeTableBlocks + SmallestRest +
+        (geometry.HasSuperblock(last) ? 1ul + geometry.DescriptorBlocks + geometry.ReservedDescriptorBlocks : 0);
 }

@@ -1,3 +1,4 @@
+using WinLoop.Ext4.Allocation;
 using WinLoop.Ext4.Cache;
 using WinLoop.Ext4.Format;
 using WinLoop.Ext4.Journal;
@@ -6,12 +7,13 @@ using static System.Buffers.Binary.BinaryPrimitives;
 namespace WinLoop.Ext4.Resize;
 
 /// <summary>
-/// The resize inode (7) during a growth. Its double-indirect block names the reserved descriptor blocks of group 0; each
+/// The resize inode (7) while the size changes. Its double-indirect block names the reserved descriptor blocks of group 0; each
 /// of these names its copies in the groups with a backup of the superblock.
 /// </summary>
 internal sealed class ResizeInodeMap(Ext4Volume volume, Geometry before, Geometry after)
 {
-    private const uint Number = 7;
+    /// <summary>Its number.</summary>
+    public const uint Number = 7;
     private const int DoubleIndirectAt = InodeRecord.BlockAreaAt + (13 * sizeof(uint));
 
     /// <summary>Looks whether the map is as it has to be before a growth; changes nothing.</summary>
@@ -26,6 +28,69 @@ internal sealed class ResizeInodeMap(Ext4Volume volume, Geometry before, Geometr
                 throw new Ext4CorruptException("resize inode", $"does not list block {BlockOf(before, i)}");
             }
         }
+    }
+
+    /// <summary>The most blocks that <see cref="Rewrite"/> joins.</summary>
+    public long RewriteCredits => 2 + (ListsStay ? after.ReservedDescriptorBlocks - Math.Min(before.ReservedDescriptorBlocks, after.ReservedDescriptorBlocks) : after.ReservedDescriptorBlocks);
+
+    private bool ListsStay => CountCopies(after) == CountCopies(before);
+
+    /// <summary>Writes the map anew for a smaller size: reserved blocks that were descriptor blocks come in, copies in
+    /// groups that are cut off go.</summary>
+    public void Rewrite(Handle handle)
+    {
+        using (MetadataBuffer top = ReadTop())
+        {
+            handle.Join(top);
+            top.Data.Clear();
+            for (uint i = 0; i < after.ReservedDescriptorBlocks; i++)
+            {
+                WriteUInt32LittleEndian(top.Data[SlotOf(after, i)..], BlockOf(after, i));
+            }
+        }
+        for (uint i = 0; i < after.ReservedDescriptorBlocks; i++)
+        {
+            if (ListsStay && BlockOf(after, i) >= BlockOf(before, 0))
+            {
+                break; // the others were in the map before
+            }
+            using MetadataBuffer list = volume.Cache.GetNew(BlockOf(after, i), BufferKind.Raw);
+            handle.Join(list);
+            FillList(list.Data, BlockOf(after, i));
+        }
+        WriteBlockCount(handle, CountCopies(after));
+    }
+
+    /// <summary>Moves the double-indirect block if it lies at or behind a block.</summary>
+    public void MoveTop(ulong limit)
+    {
+        ulong old;
+        using (MetadataBuffer top = ReadTop())
+        {
+            old = top.Block;
+        }
+        if (old < limit)
+        {
+            return;
+        }
+        using Handle handle = volume.Journal.Start((2 * BlockAllocator.CreditsPerGroup) + 2);
+        // The resize inode is no file, and never in the cache of inodes: the moved block is charged to nobody.
+        ulong moved = volume.Blocks.AllocateMetadata(handle, new Inode(Number), before.FirstDataBlock);
+        using (MetadataBuffer source = volume.Cache.Read(old, BufferKind.Raw))
+        using (MetadataBuffer target = volume.Cache.GetNew(moved, BufferKind.Raw))
+        {
+            handle.Join(target);
+            source.Data.CopyTo(target.Data);
+        }
+        using MetadataBuffer table = ReadTable();
+        lock (table)
+        {
+            handle.Join(table);
+            Span<byte> raw = Slot(table);
+            WriteUInt32LittleEndian(raw[DoubleIndirectAt..], checked((uint)moved));
+            UpdateChecksum(raw);
+        }
+        volume.Blocks.Free(handle, null, old, 1, isMetadata: true);
     }
 
     /// <summary>Takes the blocks out that became descriptor blocks, and adds the copies in new backup groups.</summary>
@@ -49,18 +114,28 @@ internal sealed class ResizeInodeMap(Ext4Volume volume, Geometry before, Geometr
                 FillList(list.Data, BlockOf(after, i));
             }
         }
+        WriteBlockCount(handle, copiesAfter);
+    }
+
+    private void WriteBlockCount(Handle handle, uint copies)
+    {
         using MetadataBuffer table = ReadTable();
         lock (table)
         {
             handle.Join(table);
             Span<byte> raw = Slot(table);
             // i_blocks: the double-indirect block, and every reserved block with all its copies.
-            uint blocks = 1 + (after.ReservedDescriptorBlocks * (1 + copiesAfter));
+            uint blocks = 1 + (after.ReservedDescriptorBlocks * (1 + copies));
             WriteUInt32LittleEndian(raw[0x1C..], blocks * (uint)after.SectorsPerBlock);
-            if (after.HasMetadataChecksums)
-            {
-                InodeRecord.UpdateChecksum(raw, after.InodeSeed(Number, ReadUInt32LittleEndian(raw[0x64..])), InodeRecord.ExtraSize(raw));
-            }
+            UpdateChecksum(raw);
+        }
+    }
+
+    private void UpdateChecksum(Span<byte> raw)
+    {
+        if (after.HasMetadataChecksums)
+        {
+            InodeRecord.UpdateChecksum(raw, after.InodeSeed(Number, ReadUInt32LittleEndian(raw[0x64..])), InodeRecord.ExtraSize(raw));
         }
     }
 

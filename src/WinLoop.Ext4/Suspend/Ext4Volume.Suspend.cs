@@ -6,7 +6,7 @@ namespace WinLoop.Ext4;
 // Sleep of the machine: the image is left whole and clean, and looked at again before it is used.
 public sealed partial class Ext4Volume
 {
-    private ImageWitness Witness { get; set; } = null!;
+    internal ImageWitness Witness { get; set; } = null!;
 
     /// <summary>
     /// Before the machine sleeps: commits, brings everything home, empties the log and marks the volume clean, as an

@@ -25,18 +25,37 @@ public static class ImageResizer
     /// <param name="what">What fails if it fails.</param>
     /// <param name="notes">Gets sentences for the user.</param>
     /// <exception cref="MountException">Why not; the volume has its old size, or one between.</exception>
-    public static ResizedImage Resize(string image, long? size, string what, ICollection<string> notes)
+    public static ResizedImage Resize(string image, long? size, string what, ICollection<string> notes) =>
+        Resize(image, size, isMinimum: false, what, notes);
+
+    /// <summary>Makes an image that is not mounted as small as it can become.</summary>
+    /// <param name="image">The image file or block device.</param>
+    /// <param name="what">What fails if it fails.</param>
+    /// <param name="notes">Gets sentences for the user.</param>
+    /// <exception cref="MountException">Why not; the volume has its old size, or one between.</exception>
+    public static ResizedImage ShrinkToMinimum(string image, string what, ICollection<string> notes) =>
+        Resize(image, null, isMinimum: true, what, notes);
+
+    private static ResizedImage Resize(string image, long? size, bool isMinimum, string what, ICollection<string> notes)
     {
         try
         {
             using MountedImage opened = MountedImage.Open(new MountRequest { Image = image, Options = new MountOptions() }, what, notes);
             RequireRaw(opened.Image.Format, what);
-            RequireWhole(opened.Image.Partition, opened.Image.Offset, what);
+            bool shrinks = isMinimum || (size is { } smaller && IsLess(smaller, opened.Image.Volume));
+            if (!shrinks)
+            {
+                RequireWhole(opened.Image.Partition, opened.Image.Offset, what);
+            }
             if (opened.Image.Volume.IsReadOnly)
             {
                 throw new MountException(MountError.Denied, what, opened.Image.ReadOnlyReason ?? "the image is read-only", "Make the image writable.");
             }
             LoopDevice device = opened.Image.Image;
+            if (shrinks)
+            {
+                return ImageShrinker.Run(opened, size, what, notes);
+            }
             opened.MountVolume(new MountOptions(), null, notes);
             Ext4Volume volume = opened.Volume;
             if (volume.IsReadOnly)
@@ -94,6 +113,14 @@ public static class ImageResizer
         }
     }
 
+    // Also of a volume that was made smaller before something stopped the rest: its device is too long still.
+    private static bool IsLess(long size, IBlockDevice volume)
+    {
+        Geometry geometry = Geometry.Create(SuperblockReader.Read(volume), volume.Length);
+        long now = (long)geometry.BlocksCount * geometry.BlockSize;
+        return size < now || (size == now && size < volume.Length);
+    }
+
     private static (Superblock Superblock, long Length) Look(string image, string what)
     {
         using LoopDevice device = LoopDevice.Open(image, new LoopDeviceOptions { IsReadOnly = true, IsShared = true, IsExact = true });
@@ -116,12 +143,12 @@ public static class ImageResizer
         if (partition is { } number)
         {
             throw new MountException(MountError.Unsupported, what, $"the volume is in partition {number}, and partition tables are not changed",
-                "Only an image that is one volume can be resized.");
+                "Only an image that is one volume can grow.");
         }
         if (offset != 0)
         {
             throw new MountException(MountError.Unsupported, what, $"the volume starts at byte {offset} of the image",
-                "Only an image that is one volume can be resized.");
+                "Only an image that is one volume can grow.");
         }
     }
 
@@ -130,14 +157,14 @@ public static class ImageResizer
         long now = (long)geometry.BlocksCount * geometry.BlockSize;
         if (wanted < now)
         {
-            throw new MountException(MountError.Unsupported, what, $"{wanted} bytes are less than the volume has ({now}), and volumes are not made smaller",
-                isMounted ? null : "'resize2fs' can do that; then make the file shorter.");
+            throw new MountException(MountError.Unsupported, what, $"{wanted} bytes are less than the volume has ({now}), and only what is not mounted is made smaller",
+                isMounted ? "Unmount it first." : null);
         }
     }
 
     private static MountException Explain(Exception e, string what) => e switch
     {
-        Ext4Exception { Errno: Errno.EFBIG } x => new MountException(MountError.Unsupported, what, x.Message, null, x),
+        Ext4Exception { Errno: Errno.EFBIG or Errno.ENOSPC } x => new MountException(MountError.Unsupported, what, x.Message, null, x),
         _ => Failures.Explain(e, what),
     };
 }

@@ -51,6 +51,9 @@ internal static class GptTable
         throw new PartitionTableException($"the GPT is damaged ({reason}) and there is no good backup at the end of the image");
     }
 
+    /// <summary>True if a table is there whose header and entries are right.</summary>
+    internal static bool IsSound(IBlockDevice device, int sectorSize, long sector) => TryRead(device, sectorSize, sector, out _, [], out _);
+
     private static bool TryRead(
         IBlockDevice device, int sectorSize, long sector, out List<Partition>? partitions, List<string> warnings, out string? problem)
     {

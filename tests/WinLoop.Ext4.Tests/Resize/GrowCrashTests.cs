@@ -43,19 +43,25 @@ public sealed class GrowCrashTests
 internal static class CutJudge
 {
     /// <summary>Every prefix of the log, and every pending write left out of it at the cuts before a flush.</summary>
-    public static void JudgeAll(IBlockDevice baseImage, RecordingDevice recording, ulong before, ulong after, int fsckEvery)
+    /// <param name="baseImage">What the volume was before.</param>
+    /// <param name="recording">What was written.</param>
+    /// <param name="before">Blocks before.</param>
+    /// <param name="after">Blocks in the end.</param>
+    /// <param name="fsckEvery">e2fsck judges every so many states.</param>
+    /// <param name="digest">What <see cref="TreeDigest"/> says of every state; null if that does not matter.</param>
+    public static void JudgeAll(IBlockDevice baseImage, RecordingDevice recording, ulong before, ulong after, int fsckEvery, string? digest = null)
     {
         RecordedOperation[] log = recording.GetLog();
         int states = 0, atEnd = 0;
         for (int cut = 0; cut <= log.Length; cut++)
         {
             (List<RecordedOperation> durable, List<RecordedOperation> pending) = RecordingDevice.Cut(log, cut);
-            atEnd += Judge(baseImage, [.. durable, .. pending], $"cut {cut} of {log.Length}", before, after, states++ % fsckEvery == 0) ? 1 : 0;
+            atEnd += Judge(baseImage, [.. durable, .. pending], $"cut {cut} of {log.Length}", before, after, states++ % fsckEvery == 0, digest) ? 1 : 0;
             if (cut == log.Length || log[cut].Kind == RecordedKind.Flush)
             {
                 foreach (RecordedOperation omitted in pending)
                 {
-                    Judge(baseImage, [.. durable, .. pending.Where(o => o != omitted)], $"cut {cut} without {omitted}", before, after, states++ % fsckEvery == 0);
+                    Judge(baseImage, [.. durable, .. pending.Where(o => o != omitted)], $"cut {cut} without {omitted}", before, after, states++ % fsckEvery == 0, digest);
                 }
             }
         }
@@ -63,19 +69,24 @@ internal static class CutJudge
         Assert.True(states > 50, $"{states} states");
     }
 
-    private static bool Judge(IBlockDevice baseImage, IReadOnlyList<RecordedOperation> operations, string what, ulong before, ulong after, bool withFsck)
+    private static bool Judge(IBlockDevice baseImage, IReadOnlyList<RecordedOperation> operations, string what, ulong before, ulong after, bool withFsck, string? digest)
     {
         using OverlayDevice image = RecordingDevice.Replay(baseImage, operations);
         CheckReport report = Ext4Checker.Check(image, new CheckOptions { Threads = 1 });
         Assert.True(report.ErrorCount == 0, $"{what}: {string.Join("; ", report.Findings.Select(f => f.Text).Take(5))}");
         Assert.InRange(report.Blocks, Math.Min(before, after), Math.Max(before, after));
+        if (digest is not null)
+        {
+            Assert.True(TreeDigest.Of(image) == digest, $"{what}: a file has changed");
+        }
         if (withFsck)
         {
             string path = Path.GetTempFileName();
             try
             {
                 Save(image, path);
-                Assert.True(Fsck.Judge(path, report.NeedsRecovery, out string said) == FsckVerdict.Clean, $"{what}: {said}");
+                bool isClean = Fsck.Judge(path, report.NeedsRecovery, out string said) == FsckVerdict.Clean;
+                Assert.True(isClean || (report.NeedsRecovery && IsMarksOnly(said)), $"{what}: {said}");
             }
             finally
             {
@@ -85,9 +96,21 @@ internal static class CutJudge
         return report.Blocks == after;
     }
 
-    private static void Save(IBlockDevice image, string path)
+    // What only an unmount writes, and a mount after a cut takes from elsewhere: the totals, and the mark of the orphan file.
+    private static bool IsMarksOnly(string said)
+    {
+        string[] lines = said.Split('\n');
+        return Enumerable.Range(1, lines.Length - 1).Where(i => lines[i].Contains("? no", StringComparison.Ordinal)).All(i =>
+            lines[i - 1].StartsWith("Free blocks count wrong (", StringComparison.Ordinal) ||
+            lines[i - 1].StartsWith("Free inodes count wrong (", StringComparison.Ordinal) ||
+            lines[i - 1].StartsWith("Feature orphan_present is set but orphan file is clean", StringComparison.Ordinal));
+    }
+
+    /// <summary>Writes a device into a file, in place of what it holds.</summary>
+    public static void Save(IBlockDevice image, string path)
     {
         using FileStream file = File.OpenWrite(path);
+        file.SetLength(0);
         file.SetLength(image.Length);
         byte[] part = new byte[1 << 20];
         for (long at = 0; at < image.Length; at += part.Length)

@@ -51,8 +51,32 @@ internal sealed class ResizeImage : IDisposable
         return volume.Grow(bytes);
     }
 
+    /// <summary>Shrinks the file system; the file stays as it is.</summary>
+    public ResizeResult Shrink(long bytes)
+    {
+        using Ext4Volume volume = Ext4Volume.Mount(LoopDevice.Open(Path), new Ext4MountOptions { UseBackgroundCommit = false });
+        return volume.Shrink(bytes);
+    }
+
     /// <summary>The same by resize2fs.</summary>
     public void GrowWithResize2fs(long bytes) => Shell.Script($"truncate -s {bytes} {Path}; e2fsck -fy {Path} >/dev/null || true; resize2fs {Path}");
+
+    /// <summary>Shrinks the file system as far as can be; the file stays as it is.</summary>
+    public ResizeResult ShrinkToMinimum()
+    {
+        using Ext4Volume volume = Ext4Volume.Mount(LoopDevice.Open(Path), new Ext4MountOptions { UseBackgroundCommit = false });
+        return volume.ShrinkToMinimum();
+    }
+
+    /// <summary>Shrinks as far as resize2fs can.</summary>
+    /// <returns>Bytes of the file system.</returns>
+    public long ShrinkWithResize2fs()
+    {
+        Shell.Script($"e2fsck -fy {Path} >/dev/null || true; resize2fs -M {Path}");
+        string header = Shell.Run("dumpe2fs", ["-h", Path]).Output;
+        long Value(string name) => long.Parse(header.Split('\n').First(line => line.StartsWith(name, StringComparison.Ordinal)).Split(':')[1]);
+        return Value("Block count") * Value("Block size");
+    }
 
     /// <summary>The lines of dumpe2fs -h that say sizes.</summary>
     public Dictionary<string, string> Counts()
