@@ -76,9 +76,7 @@ public sealed class LargeDiskTests(ITestOutputHelper output)
 
         disk.Flush();
         Pass();
-        long before = GC.GetAllocatedBytesForCurrentThread();
-        Pass();
-        Assert.Equal(0, GC.GetAllocatedBytesForCurrentThread() - before);
+        Assert.Equal(0, Allocations.Of(Pass));
 
         void Pass()
         {

@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using System.Diagnostics;
+using WinLoop.TestKit;
 
 namespace WinLoop.Storage.Tests;
 
@@ -31,13 +32,13 @@ public sealed class RequestQueueTests
             queue.Execute(request);
         }
 
-        long before = GC.GetAllocatedBytesForCurrentThread();
-        for (int i = 0; i < 10_000; i++)
+        Assert.Equal(0, Allocations.Of(() =>
         {
-            queue.Execute(request);
-        }
-
-        Assert.Equal(before, GC.GetAllocatedBytesForCurrentThread());
+            for (int i = 0; i < 10_000; i++)
+            {
+                queue.Execute(request);
+            }
+        }));
     }
 
     [Fact]
