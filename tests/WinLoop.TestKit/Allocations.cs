@@ -5,7 +5,7 @@ public static class Allocations
 {
     /// <summary>
     /// Bytes that an action allocates on this thread: the least of ten times, because a collection that another thread
-    /// asks for counts what is left of this thread's buffer as allocated.
+    /// asks for counts what is left of this thread's buffer as allocated, and the runtime compiles methods again when it likes.
     /// </summary>
     public static long Of(Action action)
     {

@@ -303,7 +303,7 @@ public sealed partial class Ext4Volume
     }
 
     /// <summary>True if <paramref name="ancestor"/> lies on the way from <paramref name="directory"/> to the root.</summary>
-    /// <param name="ancestor">Null to look for nothing, and see that there is a way.</param>
+    /// <param name="ancestor">Null to look for nothing, and see that there is a way, as far as it is not known.</param>
     /// <param name="directory">Where to begin.</param>
     private bool IsAncestor(Inode? ancestor, Inode directory)
     {
@@ -318,7 +318,7 @@ public sealed partial class Ext4Volume
             // A tree may be as deep as there are inodes. A cycle comes back to where the walk was at the last power of two.
             uint mark = current.Number;
             long steps = 0, power = 1;
-            while (current.Number != RootInode)
+            while (current.Number != RootInode && (ancestor is not null || !current.IsRooted))
             {
                 uint parent = Directories.GetParent(current);
                 if (parent == ancestor?.Number)

@@ -1,30 +1,57 @@
 using System.Text;
 using WinLoop.Ext4;
 using WinLoop.Ext4.Create;
-using WinLoop.Images.Tests.PowerCuts;
 using WinLoop.Images.Qcow2;
+using WinLoop.Images.Tests.Qcow2;
 using WinLoop.Images.Tests.Vhdx;
+using WinLoop.Images.Vdi;
+using WinLoop.Images.Vhd;
+using WinLoop.Images.Vhdx;
+using WinLoop.Images.Vmdk;
 using WinLoop.Storage;
 using WinLoop.TestKit;
 
-namespace WinLoop.Images.Tests.Qcow2;
+namespace WinLoop.Images.Tests.PowerCuts;
 
-/// <summary>ext4 in a qcow2 over power cuts: the journal is replayed, the file system is whole, what was fsynced is there, and qemu
-/// finds no corruption.</summary>
+/// <summary>ext4 in a container over power cuts: its journal, and the log of a VHDX, are replayed, the file system is whole, what was fsynced is there, and
+/// qemu finds no corruption in a qcow2.</summary>
 public sealed class Ext4CutTests(ITestOutputHelper output)
 {
     private const int Size = 24 << 20;
     private const ushort Regular = 0x8000 | 0x1A4;
 
-    [Fact]
-    public void Ext4_IsClean_AndWhatWasSyncedIsThere()
+    [Theory]
+    [InlineData("VHDX")]
+    [InlineData("VHD")]
+    [InlineData("VDI")]
+    [InlineData("VMDK")]
+    [InlineData("qcow2")]
+    public void Ext4_IsClean_AndWhatWasSyncedIsThere(string format)
     {
         Shell.Require("e2fsck", "qemu-img");
         int seed = DiskFiles.Seed();
         var random = new Random(seed);
         var file = new MemoryFile();
-        Qcow2Image.Create(file, Size);
-        using (IBlockDevice disk = Qcow2Files.Open(file))
+        switch (format)
+        {
+            case "VHD":
+                VhdImage.Create(file, Size, blockSize: 1 << 20);
+                break;
+            case "VDI":
+                VdiImage.Create(file, Size);
+                break;
+            case "VMDK":
+                VmdkImage.Create(file, Size);
+                break;
+            case "qcow2":
+                Qcow2Image.Create(file, Size);
+                break;
+            default:
+                VhdxImage.Create(file, Size);
+                break;
+        }
+
+        using (IBlockDevice disk = Open(file))
         {
             Ext4Creator.Create(disk, new Ext4CreateOptions { BlockSize = 1024, JournalBlocks = 1024, IsZeroed = true });
         }
@@ -92,8 +119,12 @@ public sealed class Ext4CutTests(ITestOutputHelper output)
         int kept = 0;
         using var folder = new TemporaryFolder();
         string raw = Path.Combine(folder.Path, "raw");
-        Qcow2Files.Save(state, raw);
-        Qcow2Files.AssertSound(raw, name, mayLeak: true);
+        if (new Qcow2Format().Matches(state))
+        {
+            Qcow2Files.Save(state, raw);
+            Qcow2Files.AssertSound(raw, name, mayLeak: true);
+        }
+
         using (Ext4Volume volume = Mount(state))
         {
             Inode root = volume.GetInode(Ext4Volume.RootInode);
@@ -111,7 +142,7 @@ public sealed class Ext4CutTests(ITestOutputHelper output)
             volume.Release(root);
         }
 
-        using (IBlockDevice disk = Qcow2Files.Open(state, isReadOnly: true))
+        using (IBlockDevice disk = Open(state, isReadOnly: true))
         {
             DiskFiles.WriteSparse(raw, DiskFiles.ReadAll(disk));
         }
@@ -121,8 +152,11 @@ public sealed class Ext4CutTests(ITestOutputHelper output)
         return kept;
     }
 
+    private static IBlockDevice Open(IGrowableDevice file, bool isReadOnly = false) =>
+        ImageFormats.Find(file)!.Open(file, new ImageFormatOptions { IsReadOnly = isReadOnly });
+
     private static Ext4Volume Mount(IGrowableDevice file) =>
-        Ext4Volume.Mount(Qcow2Files.Open(file), new Ext4MountOptions { CommitInterval = 3600 });
+        Ext4Volume.Mount(Open(file), new Ext4MountOptions { CommitInterval = 3600 });
 
     private sealed record Promise(int Operations, string Name, byte[] Content);
 }
