@@ -16,6 +16,9 @@ namespace WinLoop.Mounting;
 /// <param name="ReadOnlyReason">Why it is read-only although that was not asked for.</param>
 public sealed record OpenedImage(string Path, LoopDevice Image, IBlockDevice Volume, int? Partition, long Offset, string? ReadOnlyReason)
 {
+    /// <summary>The disk in the image: its bytes, or what a container format makes of them.</summary>
+    public required IBlockDevice Disk { get; init; }
+
     /// <summary>Bytes of the volume.</summary>
     public long Size => Volume.Length;
 
@@ -98,6 +101,7 @@ public static class ImageOpener
             }
             return new OpenedImage(real, image, located.Device, located.Partition?.Number, (options.Offset ?? 0) + located.Offset, null)
             {
+                Disk = device,
                 Overlay = overlay.Name,
                 Format = format,
             };
@@ -128,7 +132,11 @@ public static class ImageOpener
             {
                 notes.Add(warning);
             }
-            return new OpenedImage(real, image, located.Device, located.Partition?.Number, (options.Offset ?? 0) + located.Offset, reason) { Format = format };
+            return new OpenedImage(real, image, located.Device, located.Partition?.Number, (options.Offset ?? 0) + located.Offset, reason)
+            {
+                Disk = disk,
+                Format = format,
+            };
         }
         catch
         {

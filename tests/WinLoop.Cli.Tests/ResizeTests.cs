@@ -64,14 +64,74 @@ public sealed class ResizeTests : IDisposable
         Assert.Equal(hash, Workspace.HashOf(image));
     }
 
-    [Fact]
-    public void Volumes_in_partitions_are_refused()
+    private string MakeDisk(string script, int startMiB)
     {
         Shell.Require("sfdisk");
         string part = _work.MakeImage("part.ext4"), disk = _work["disk.img"];
-        Shell.Script($"truncate -s 64M {disk}; echo '2048,,83' | sfdisk -q {disk}; dd if={part} of={disk} bs=1M seek=1 conv=notrunc status=none");
-        string hash = Workspace.HashOf(disk);
-        WinLoopProgram.Fail(5, "partition 1", "resize", disk, "128M");
+        Shell.Script($"truncate -s 64M {disk}; printf '{script}' | sfdisk -q {disk}; dd if={part} of={disk} bs=1M seek={startMiB} conv=notrunc status=none");
+        return disk;
+    }
+
+    private void AssertPartition(string disk, int startMiB, long least, long most)
+    {
+        string part = _work["copy.ext4"];
+        Shell.Result listed = Shell.Run("sfdisk", ["--verify", disk]);
+        Assert.True(listed.ExitCode == 0 && !listed.All.Contains("corrupt", StringComparison.OrdinalIgnoreCase) && !listed.All.Contains("mismatch", StringComparison.OrdinalIgnoreCase), listed.All);
+        Shell.Script($"dd if={disk} of={part} bs=1M skip={startMiB} conv=sparse status=none");
+        Assert.InRange(VolumeSize(part), least, most);
+        Workspace.AssertClean(part);
+    }
+
+    // Like a Raspberry Pi's: a FAT, and the root behind it; and the same with a GPT.
+    [Theory]
+    [InlineData("label: dos\\n2048,20480,c\\n22528,,83\\n", 11, 0), InlineData("label: gpt\\n2048,20480,U\\n22528,,L\\n", 11, 33 * 512)]
+    public void Last_partition_grows_with_the_image(string script, int startMiB, int tail)
+    {
+        string disk = MakeDisk(script, startMiB);
+        JsonElement answer = WinLoopProgram.Json("resize", disk, "200M");
+        long volume = ((200 - startMiB) * MiB - tail) / 4096 * 4096;
+        Assert.Equal((32 * MiB, volume, 200 * MiB), (answer.GetProperty("sizeBefore").GetInt64(), answer.GetProperty("size").GetInt64(), answer.GetProperty("fileSize").GetInt64()));
+        Assert.Equal(200 * MiB, new FileInfo(disk).Length);
+        AssertPartition(disk, startMiB, volume, volume);
+
+        // Made longer by somebody else: the table's backup is not at the end then.
+        Shell.Script($"truncate -s 300M {disk}");
+        volume = WinLoopProgram.Json("resize", disk).GetProperty("size").GetInt64();
+        Assert.InRange(volume, ((300 - startMiB) * MiB) - (64 << 10), (300 - startMiB) * MiB);
+        AssertPartition(disk, startMiB, volume, volume);
+        Assert.Equal("", WinLoopProgram.Succeed("resize", disk, "+56M"));
+        Assert.Equal(356 * MiB, new FileInfo(disk).Length);
+        AssertPartition(disk, startMiB, ((356 - startMiB) * MiB) - (64 << 10), (356 - startMiB) * MiB);
+    }
+
+    [Theory]
+    [InlineData("label: dos\\n2048,20480,c\\n22528,,83\\n", 11), InlineData("label: gpt\\n2048,20480,U\\n22528,,L\\n", 11)]
+    public void Last_partition_grows_in_use(string script, int startMiB)
+    {
+        WinLoopProgram.RequireMounts();
+        string disk = MakeDisk(script, startMiB), directory = _work.Mount(disk);
+        File.WriteAllBytes(Path.Combine(directory, "before"), new byte[20 * MiB]);
+        JsonElement answer = WinLoopProgram.Json("resize", directory, "300M");
+        long volume = answer.GetProperty("size").GetInt64();
+        Assert.InRange(volume, ((300 - startMiB) * MiB) - (64 << 10), (300 - startMiB) * MiB);
+        // The volume says how much it needs, and that is whole blocks.
+        Assert.InRange(new FileInfo(disk).Length, (300 * MiB) - 4096, 300 * MiB);
+        Assert.Equal((32 * MiB, new FileInfo(disk).Length), (answer.GetProperty("sizeBefore").GetInt64(), answer.GetProperty("fileSize").GetInt64()));
+        File.WriteAllBytes(Path.Combine(directory, "after"), new byte[200 * MiB]);
+        WinLoopProgram.Fail(5, "only what is not mounted is made smaller", "resize", directory, "40M");
+        WinLoopProgram.Succeed("unmount", directory);
+        AssertPartition(disk, startMiB, volume, volume);
+    }
+
+    [Fact]
+    public void What_the_table_cannot_say_is_refused()
+    {
+        string disk = MakeDisk("label: dos\\n2048,,83\\n", 1), hash = Workspace.HashOf(disk);
+        WinLoopProgram.Fail(5, "as far as a partition table in an MBR can count", "resize", disk, "3T");
+        disk = MakeDisk("label: dos\\n2048,81920,83\\n83968,20480,c\\n", 1);
+        hash = Workspace.HashOf(disk);
+        WinLoopProgram.Fail(5, "not the last one", "resize", disk, "128M");
+        WinLoopProgram.Fail(5, "not the last one", "resize", disk);
         Assert.Equal(hash, Workspace.HashOf(disk));
     }
 

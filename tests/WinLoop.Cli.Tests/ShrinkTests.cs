@@ -128,21 +128,44 @@ public sealed class ShrinkTests : IDisposable
     public void Last_partition_shrinks_and_the_image_with_it(string script, int number, int startMiB)
     {
         string disk = MakeDisk(script, number, startMiB);
-        foreach ((string size, long most) in ((string, long)[])[("40M", 40 * MiB), ("min", 30 * MiB)])
-        {
-            JsonElement answer = WinLoopProgram.Json("resize", disk, size);
-            long volume = answer.GetProperty("size").GetInt64(), file = answer.GetProperty("fileSize").GetInt64();
-            Assert.InRange(volume, 5 * MiB, most);
-            Assert.InRange(file, volume + (startMiB * MiB), volume + ((startMiB + 2) * MiB));
-            Assert.Equal(file, new FileInfo(disk).Length);
-            // Both readers of tables agree, without a warning.
-            Shell.Result listed = Shell.Run("sfdisk", ["--verify", disk]);
-            Assert.True(listed.ExitCode == 0 && !listed.All.Contains("corrupt", StringComparison.OrdinalIgnoreCase) && !listed.All.Contains("mismatch", StringComparison.OrdinalIgnoreCase), listed.All);
-            Assert.DoesNotContain("past the end", WinLoopProgram.Run("info", disk).All, StringComparison.Ordinal);
-            Shell.Script($"dd if={disk} of={_work["part"]} bs=1M skip={startMiB} count=$(({volume} / 1048576 + 1)) status=none; truncate -s {volume} {_work["part"]}");
-            AssertContent(_work["part"]);
-            WinLoopProgram.Succeed("cat", disk + ":/content");
-        }
+        JsonElement answer = WinLoopProgram.Json("resize", disk, "40M");
+        long volume = answer.GetProperty("size").GetInt64();
+        Assert.Equal(40 * MiB, new FileInfo(disk).Length);
+        Assert.InRange(volume, ((39 - startMiB) * MiB) - 4096, (40 - startMiB) * MiB);
+        AssertDisk(disk, startMiB, volume);
+
+        answer = WinLoopProgram.Json("resize", disk, "min");
+        volume = answer.GetProperty("size").GetInt64();
+        long file = answer.GetProperty("fileSize").GetInt64();
+        Assert.InRange(volume, 5 * MiB, 25 * MiB);
+        Assert.InRange(file, volume + (startMiB * MiB), volume + ((startMiB + 2) * MiB));
+        Assert.Equal(file, new FileInfo(disk).Length);
+        AssertDisk(disk, startMiB, volume);
+        string hash = Workspace.HashOf(disk);
+        WinLoopProgram.Fail(5, "can be made as small as", "resize", disk, "6M");
+        string error = WinLoopProgram.Run("resize", disk, "6M").Error;
+        Assert.Equal(hash, Workspace.HashOf(disk));
+        long least = long.Parse(error[error.IndexOf("at least ", StringComparison.Ordinal)..]["at least ".Length..].TrimEnd('.', '\n'), System.Globalization.CultureInfo.InvariantCulture);
+        Assert.InRange(least, volume + (startMiB * MiB) - MiB, file);
+        WinLoopProgram.Succeed("resize", disk, $"{least}");
+
+        // And larger than it ever was.
+        answer = WinLoopProgram.Json("resize", disk, "300M");
+        Assert.Equal((300 * MiB, 300 * MiB), (answer.GetProperty("fileSize").GetInt64(), new FileInfo(disk).Length));
+        volume = answer.GetProperty("size").GetInt64();
+        Assert.InRange(volume, ((300 - startMiB) * MiB) - (64 << 10), (300 - startMiB) * MiB);
+        AssertDisk(disk, startMiB, volume);
+    }
+
+    private void AssertDisk(string disk, int startMiB, long volume)
+    {
+        // Both readers of tables agree, without a warning.
+        Shell.Result listed = Shell.Run("sfdisk", ["--verify", disk]);
+        Assert.True(listed.ExitCode == 0 && !listed.All.Contains("corrupt", StringComparison.OrdinalIgnoreCase) && !listed.All.Contains("mismatch", StringComparison.OrdinalIgnoreCase), listed.All);
+        Assert.DoesNotContain("past the end", WinLoopProgram.Run("info", disk).All, StringComparison.Ordinal);
+        Shell.Script($"dd if={disk} of={_work["part"]} bs=1M skip={startMiB} count=$(({volume} / 1048576 + 1)) status=none; truncate -s {volume} {_work["part"]}");
+        AssertContent(_work["part"]);
+        WinLoopProgram.Succeed("cat", disk + ":/content");
     }
 
     [Theory]

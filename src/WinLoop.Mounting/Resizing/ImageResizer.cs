@@ -42,42 +42,54 @@ public static class ImageResizer
         {
             using MountedImage opened = MountedImage.Open(new MountRequest { Image = image, Options = new MountOptions() }, what, notes);
             RequireRaw(opened.Image.Format, what);
-            bool shrinks = isMinimum || (size is { } smaller && IsLess(smaller, opened.Image.Volume));
-            if (!shrinks)
-            {
-                RequireWhole(opened.Image.Partition, opened.Image.Offset, what);
-            }
+            LastPartition? partition = FindPartition(opened.Image.Disk, opened.Image.Partition, opened.Image.Offset, what);
             if (opened.Image.Volume.IsReadOnly)
             {
                 throw new MountException(MountError.Denied, what, opened.Image.ReadOnlyReason ?? "the image is read-only", "Make the image writable.");
             }
-            LoopDevice device = opened.Image.Image;
-            if (shrinks)
-            {
-                return ImageShrinker.Run(opened, size, what, notes);
-            }
-            opened.MountVolume(new MountOptions(), null, notes);
-            Ext4Volume volume = opened.Volume;
-            if (volume.IsReadOnly)
-            {
-                throw new MountException(MountError.Unsupported, what, opened.ReadOnlyReason ?? "the volume can only be read");
-            }
-            long wanted = (size ?? device.Length) / SectorSize * SectorSize;
-            if (size is not null)
-            {
-                RequireGrowth(wanted, volume.Geometry, what, isMounted: false);
-            }
-            ResizeResult result = volume.Grow(wanted);
-            if (device.CanResize && device.Length < wanted)
-            {
-                device.SetLength(wanted);
-            }
-            return new ResizedImage(result.BytesBefore, result.BytesAfter, device.Length, result.BlockSize);
+            return isMinimum || (size is { } bytes && IsLess(partition?.LengthIn(bytes) ?? bytes, opened.Image.Volume))
+                ? ImageShrinker.Run(opened, partition, size, what, notes)
+                : Grow(opened, partition, size, what, notes);
         }
         catch (Exception e)
         {
             throw BusyImage.NameHolder(Explain(e, what), image, what);
         }
+    }
+
+    private static ResizedImage Grow(MountedImage opened, LastPartition? partition, long? size, string what, ICollection<string> notes)
+    {
+        IBlockDevice disk = opened.Image.Disk;
+        long wanted = VolumeLength(partition, size, disk.Length, SectorSize, what);
+        opened.MountVolume(new MountOptions(), null, notes);
+        Ext4Volume volume = opened.Volume;
+        if (volume.IsReadOnly)
+        {
+            throw new MountException(MountError.Unsupported, what, opened.ReadOnlyReason ?? "the volume can only be read");
+        }
+        ResizeResult result = volume.Grow(wanted);
+        // The size that was asked for, where the last group of the volume would have been too small.
+        if (opened.Image.Volume is IGrowableDevice { CanResize: true } device && device.Length < wanted)
+        {
+            device.SetLength(wanted);
+        }
+        return new ResizedImage(result.BytesBefore, result.BytesAfter, disk.Length, result.BlockSize);
+    }
+
+    // Bytes that the volume can have in an image of that size.
+    private static long VolumeLength(LastPartition? partition, long? size, long imageLength, int unit, string what)
+    {
+        if (partition is null)
+        {
+            return (size ?? imageLength) / unit * unit;
+        }
+        long length = partition.LengthIn(size ?? imageLength);
+        if (size is not null && length > partition.MaximumLength)
+        {
+            throw new MountException(MountError.Unsupported, what,
+                $"its partition can have {partition.MaximumLength} bytes at most: that is as far as a partition table in an MBR can count", "A GPT can have larger ones.");
+        }
+        return Math.Min(length, partition.MaximumLength) / unit * unit;
     }
 
     /// <summary>Grows an image that WinLoop has mounted.</summary>
@@ -88,24 +100,29 @@ public static class ImageResizer
     public static ResizedImage GrowMounted(KnownMount mount, long? size, string what)
     {
         MountRecord record = mount.Record;
-        RequireWhole(record.Partition, record.Offset, what);
         try
         {
-            (Superblock superblock, long length) = Look(record.Image, what);
-            Geometry geometry = Geometry.Create(superblock, length);
-            long wanted = (size ?? length) / geometry.BlockSize * geometry.BlockSize;
-            if (size is not null)
+            using LoopDevice image = Look(record.Image, what);
+            LastPartition? partition = FindPartition(image, record.Partition, record.Offset, what);
+            using var volume = new SliceDevice(image, partition?.Start ?? 0, partition?.Length ?? image.Length);
+            Superblock superblock = SuperblockReader.Read(volume);
+            Geometry geometry = Geometry.Create(superblock, volume.Length);
+            long before = (long)geometry.BlocksCount * geometry.BlockSize;
+            long wanted = VolumeLength(partition, size, image.Length, geometry.BlockSize, what);
+            if (size is not null && wanted < before)
             {
-                RequireGrowth(wanted, geometry, what, isMounted: true);
+                throw new MountException(MountError.Unsupported, what, $"{wanted} bytes are less than the volume has ({before}), and only what is not mounted is made smaller",
+                    "Unmount it first.");
             }
-            (long largest, string reason) = Ext4Volume.LargestSize(superblock, length);
+            (long largest, string reason) = Ext4Volume.LargestSize(superblock, volume.Length);
             if (wanted > largest)
             {
                 throw new MountException(MountError.Unsupported, what, $"it can grow to {largest} bytes at most: {reason}");
             }
             MountControl.Grow(record, wanted, geometry.BlockSize, what);
-            (Superblock after, length) = Look(record.Image, what);
-            return new ResizedImage((long)geometry.BlocksCount * geometry.BlockSize, (long)after.BlocksCount * geometry.BlockSize, length, geometry.BlockSize);
+            using LoopDevice after = Look(record.Image, what);
+            using var grown = new SliceDevice(after, volume.Offset, after.Length - volume.Offset);
+            return new ResizedImage(before, (long)SuperblockReader.Read(grown).BlocksCount * geometry.BlockSize, after.Length, geometry.BlockSize);
         }
         catch (Exception e)
         {
@@ -121,12 +138,20 @@ public static class ImageResizer
         return size < now || (size == now && size < volume.Length);
     }
 
-    private static (Superblock Superblock, long Length) Look(string image, string what)
+    private static LoopDevice Look(string image, string what)
     {
-        using LoopDevice device = LoopDevice.Open(image, new LoopDeviceOptions { IsReadOnly = true, IsShared = true, IsExact = true });
-        RequireRaw(device.Identity.IsBlockDevice ? null : ImageFormats.Find(device)?.Name, what);
-        device.Seal();
-        return (SuperblockReader.Read(device), device.Length);
+        LoopDevice device = LoopDevice.Open(image, new LoopDeviceOptions { IsReadOnly = true, IsShared = true, IsExact = true });
+        try
+        {
+            RequireRaw(device.Identity.IsBlockDevice ? null : ImageFormats.Find(device)?.Name, what);
+            device.Seal();
+            return device;
+        }
+        catch
+        {
+            device.Dispose();
+            throw;
+        }
     }
 
     private static void RequireRaw(string? format, string what)
@@ -138,28 +163,21 @@ public static class ImageResizer
         }
     }
 
-    private static void RequireWhole(int? partition, long offset, string what)
+    // Null if the image is the volume.
+    private static LastPartition? FindPartition(IBlockDevice image, int? partition, long offset, string what)
     {
-        if (partition is { } number)
+        if (partition is not { } number)
         {
-            throw new MountException(MountError.Unsupported, what, $"the volume is in partition {number}, and partition tables are not changed",
-                "Only an image that is one volume can grow.");
+            return offset == 0 ? null
+                : throw new MountException(MountError.Unsupported, what, $"the volume starts at byte {offset} of the image, and what is behind it is not known",
+                    "Only an image that is one volume, or one with a partition table, changes its size.");
         }
-        if (offset != 0)
+        if (image is LoopDevice { Identity.IsBlockDevice: true })
         {
-            throw new MountException(MountError.Unsupported, what, $"the volume starts at byte {offset} of the image",
-                "Only an image that is one volume can grow.");
+            throw new MountException(MountError.Unsupported, what, $"the volume is in partition {number} of a block device, whose partition table is not changed");
         }
-    }
-
-    private static void RequireGrowth(long wanted, Geometry geometry, string what, bool isMounted)
-    {
-        long now = (long)geometry.BlocksCount * geometry.BlockSize;
-        if (wanted < now)
-        {
-            throw new MountException(MountError.Unsupported, what, $"{wanted} bytes are less than the volume has ({now}), and only what is not mounted is made smaller",
-                isMounted ? "Unmount it first." : null);
-        }
+        return LastPartition.TryFind(image, number, out string? whyNot) ??
+            throw new MountException(MountError.Unsupported, what, whyNot!, "Only the last partition of an image changes its size.");
     }
 
     private static MountException Explain(Exception e, string what) => e switch

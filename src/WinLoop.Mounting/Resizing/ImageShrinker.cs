@@ -13,14 +13,14 @@ internal static class ImageShrinker
 
     /// <summary>Makes it as small as asked for, or as small as it can become.</summary>
     /// <param name="opened">The image; not mounted yet.</param>
-    /// <param name="size">Bytes of the volume; null = as few as possible.</param>
+    /// <param name="partition">The volume's, if it is in one.</param>
+    /// <param name="size">Bytes of the image; null = as few as possible.</param>
     /// <param name="what">What fails if it fails.</param>
     /// <param name="notes">Gets sentences for the user.</param>
     /// <exception cref="MountException">Why not; nothing has changed if the volume is damaged or uses what is not supported.</exception>
-    public static ResizedImage Run(MountedImage opened, long? size, string what, ICollection<string> notes)
+    public static ResizedImage Run(MountedImage opened, LastPartition? partition, long? size, string what, ICollection<string> notes)
     {
         LoopDevice device = opened.Image.Image;
-        LastPartition? partition = FindPartition(opened.Image, what);
         RequireSound(opened.Image.Volume, what);
         opened.MountVolume(new MountOptions(), null, notes);
         Ext4Volume volume = opened.Volume;
@@ -28,45 +28,44 @@ internal static class ImageShrinker
         {
             throw new MountException(MountError.Unsupported, what, opened.ReadOnlyReason ?? "the volume can only be read");
         }
-        ResizeResult result = size is { } bytes ? volume.Shrink(bytes) : volume.ShrinkToMinimum();
-        if (partition is not null)
+        ResizeResult result = size is { } bytes ? Shrink(volume, partition, bytes, what) : volume.ShrinkToMinimum();
+        if (!device.CanResize)
         {
-            long needed = partition.Shrink(result.BytesAfter);
-            if (needed < device.Length)
-            {
-                device.SetLength(needed);
-            }
+            notes.Add("the size of a block device does not change: what is behind the file system is not used any more");
         }
-        else if (device.CanResize)
+        else if (partition is not null)
         {
-            // The size that was asked for, where the volume could only be cut at the end of a group before it.
-            long length = Math.Max(result.BytesAfter, (size ?? 0) / SectorSize * SectorSize);
-            if (length < device.Length)
-            {
-                device.SetLength(length);
-            }
+            long length = size is { } image ? Math.Min(partition.LengthIn(image), partition.Length) : partition.Align(result.BytesAfter);
+            Shorten(device, partition.SetLength(length, Math.Min(partition.ImageLengthFor(length), device.Length)));
         }
         else
         {
-            notes.Add("the size of a block device does not change: what is behind the file system is not used any more");
+            // The size that was asked for, where the volume could only be cut at the end of a group before it.
+            Shorten(device, Math.Max(result.BytesAfter, (size ?? 0) / SectorSize * SectorSize));
         }
         return new ResizedImage(result.BytesBefore, result.BytesAfter, device.Length, result.BlockSize);
     }
 
-    // Null if the image is the volume.
-    private static LastPartition? FindPartition(OpenedImage image, string what)
+    private static ResizeResult Shrink(Ext4Volume volume, LastPartition? partition, long size, string what)
     {
-        if (image.Partition is not { } number)
+        try
         {
-            return image.Offset == 0 ? null
-                : throw new MountException(MountError.Unsupported, what, $"the volume starts at byte {image.Offset} of the image, and what is behind it is not known");
+            return volume.Shrink(partition?.LengthIn(size) ?? size);
         }
-        if (!image.Image.CanResize)
+        catch (Ext4Exception e) when (e.Errno == Errno.ENOSPC && partition is not null)
         {
-            throw new MountException(MountError.Unsupported, what, $"the volume is in partition {number} of a block device, whose partition table is not changed");
+            // The engine's sentence counts the bytes of the volume; SIZE is the image's.
+            throw new MountException(MountError.Unsupported, what, e.Message,
+                $"In front of the volume are {partition.Start} bytes: give at least {partition.ImageLengthFor(volume.MinimumSize)}.", e);
         }
-        return LastPartition.TryFind(image.Image, number, out string? whyNot) ??
-            throw new MountException(MountError.Unsupported, what, whyNot!, "Only the last partition of an image can be made smaller.");
+    }
+
+    private static void Shorten(LoopDevice device, long length)
+    {
+        if (length < device.Length)
+        {
+            device.SetLength(length);
+        }
     }
 
     // What a damaged volume calls free may be in use: nothing is cut off on its word.

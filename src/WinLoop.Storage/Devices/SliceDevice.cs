@@ -1,11 +1,12 @@
 namespace WinLoop.Storage;
 
-/// <summary>A window of another device: a partition.</summary>
-public sealed class SliceDevice : IBlockDevice
+/// <summary>A window of another device.</summary>
+public class SliceDevice : IBlockDevice
 {
     private readonly IBlockDevice _parent;
     private readonly long _offset;
     private readonly bool _ownsParent;
+    private long _length;
 
     /// <summary>Makes a window.</summary>
     /// <param name="parent">The device that holds it.</param>
@@ -20,11 +21,17 @@ public sealed class SliceDevice : IBlockDevice
         _parent = parent;
         _offset = offset;
         _ownsParent = ownsParent;
-        Length = length;
+        _length = length;
     }
 
     /// <inheritdoc/>
-    public long Length { get; }
+    public long Length
+    {
+        get => Volatile.Read(ref _length);
+        private protected set => Volatile.Write(ref _length, value);
+    }
+
+    private protected IBlockDevice Parent => _parent;
 
     /// <inheritdoc/>
     public bool IsReadOnly => _parent.IsReadOnly;
@@ -93,6 +100,7 @@ public sealed class SliceDevice : IBlockDevice
     /// <inheritdoc/>
     public void Dispose()
     {
+        GC.SuppressFinalize(this);
         if (_ownsParent)
         {
             _parent.Dispose();

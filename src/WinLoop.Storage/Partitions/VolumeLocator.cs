@@ -40,7 +40,7 @@ public static class VolumeLocator
 
         Partition partition = number is { } wanted ? ByNumber(table, wanted) : OnlyOne(table);
         return new LocatedVolume(
-            new SliceDevice(image, partition.Start, partition.Length, ownsImage), partition, partition.Start, table.Warnings);
+            new PartitionDevice(image, partition, ownsImage), partition, partition.Start, table.Warnings);
     }
 
     private static Partition ByNumber(PartitionTable table, int number)
