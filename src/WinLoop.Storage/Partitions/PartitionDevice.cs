@@ -22,9 +22,9 @@ public sealed class PartitionDevice : SliceDevice, IGrowableDevice
     /// <exception cref="BlockDeviceException">OutOfRange: the table cannot be changed, or not so far. ReadOnly, NoSpace, Io.</exception>
     public void SetLength(long length)
     {
-        if (Parent is not IGrowableDevice { CanResize: true } image || Find(out string? whyNot) is not { } last)
+        LastPartition? last = Find(out string? whyNot);
+        if (last is null || Parent is not IGrowableDevice { CanResize: true } image)
         {
-            _ = Find(out whyNot);
             throw new BlockDeviceException(BlockDeviceError.OutOfRange, whyNot ?? "the size of the image is fixed");
         }
         if (length > last.MaximumLength)
@@ -35,6 +35,7 @@ public sealed class PartitionDevice : SliceDevice, IGrowableDevice
         if (needed > image.Length)
         {
             image.SetLength(needed);
+            image.Flush(); // or the table could say what the image does not have
         }
         last.SetLength(length, image.Length);
         Length = last.Length;

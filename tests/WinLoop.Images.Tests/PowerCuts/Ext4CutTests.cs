@@ -1,6 +1,7 @@
 using System.Text;
 using WinLoop.Ext4;
 using WinLoop.Ext4.Create;
+using WinLoop.Ext4.Format;
 using WinLoop.Images.Qcow2;
 using WinLoop.Images.Tests.Qcow2;
 using WinLoop.Images.Tests.Vhdx;
@@ -13,11 +14,12 @@ using WinLoop.TestKit;
 
 namespace WinLoop.Images.Tests.PowerCuts;
 
-/// <summary>ext4 in a container over power cuts: its journal, and the log of a VHDX, are replayed, the file system is whole, what was fsynced is there, and
-/// qemu finds no corruption in a qcow2.</summary>
+/// <summary>ext4 in a container or partition over power cuts, and it grows meanwhile where it can: its journal, and the log of a VHDX,
+/// are replayed, the file system is whole, what was fsynced is there, and qemu finds no corruption in a qcow2.</summary>
 public sealed class Ext4CutTests(ITestOutputHelper output)
 {
     private const int Size = 24 << 20;
+    private static readonly string[] Growing = ["MBR", "GPT"];
     private const ushort Regular = 0x8000 | 0x1A4;
 
     [Theory]
@@ -26,6 +28,8 @@ public sealed class Ext4CutTests(ITestOutputHelper output)
     [InlineData("VDI")]
     [InlineData("VMDK")]
     [InlineData("qcow2")]
+    [InlineData("MBR")]
+    [InlineData("GPT")]
     public void Ext4_IsClean_AndWhatWasSyncedIsThere(string format)
     {
         Shell.Require("e2fsck", "qemu-img");
@@ -46,21 +50,33 @@ public sealed class Ext4CutTests(ITestOutputHelper output)
             case "qcow2":
                 Qcow2Image.Create(file, Size);
                 break;
+            case "MBR":
+            case "GPT":
+                file = Partitioned(format);
+                break;
             default:
                 VhdxImage.Create(file, Size);
                 break;
         }
 
-        using (IBlockDevice disk = Open(file))
+        using (IBlockDevice disk = OpenDisk(file))
         {
-            Ext4Creator.Create(disk, new Ext4CreateOptions { BlockSize = 1024, JournalBlocks = 1024, IsZeroed = true });
+            using IBlockDevice volume = OpenVolume(disk);
+            Ext4Creator.Create(volume, new Ext4CreateOptions { BlockSize = 1024, JournalBlocks = 1024, IsZeroed = true });
         }
 
         CutRecording recording = CutRecording.Begin(DiskFiles.ReadAll(file), new byte[Size]);
         var promises = new List<Promise>();
         for (int session = 0; session < 2; session++)
         {
-            Work(recording.File, promises, session, random);
+            Work(recording.File, promises, session, random, Growing.Contains(format));
+        }
+
+        using (IBlockDevice disk = OpenDisk(recording.File, isReadOnly: true))
+        using (IBlockDevice volume = OpenVolume(disk))
+        {
+            long size = (long)SuperblockReader.Read(volume).BlocksCount * 1024;
+            Assert.InRange(size, Growing.Contains(format) ? (2L * Size) - (1 << 20) : 0, Growing.Contains(format) ? 2L * Size : Size);
         }
 
         int states = 0, checkedStates = 0, promised = 0;
@@ -81,13 +97,18 @@ public sealed class Ext4CutTests(ITestOutputHelper output)
         Assert.True(checkedStates > 10 && promised > 30, $"{checkedStates} states, {promised} promises, seed {seed}");
     }
 
-    private static void Work(RecordingFile file, List<Promise> promises, int session, Random random)
+    private static void Work(RecordingFile file, List<Promise> promises, int session, Random random, bool isGrowing)
     {
         using Ext4Volume volume = Mount(file);
         Inode root = volume.GetInode(Ext4Volume.RootInode);
         Inode folder = volume.CreateDirectory(root, Encoding.UTF8.GetBytes($"folder{session}"), 0x1ED, Caller.Root);
         for (int i = 0; i < 16; i++)
         {
+            if (session == 1 && i == 8 && isGrowing)
+            {
+                volume.Grow(2 * Size);
+            }
+
             byte[] name = Encoding.UTF8.GetBytes($"file{session}-{i}");
             byte[] content = new byte[random.Next(1, 400_000)];
             random.NextBytes(content);
@@ -142,9 +163,10 @@ public sealed class Ext4CutTests(ITestOutputHelper output)
             volume.Release(root);
         }
 
-        using (IBlockDevice disk = Open(state, isReadOnly: true))
+        using (IBlockDevice disk = OpenDisk(state, isReadOnly: true))
+        using (IBlockDevice volume = OpenVolume(disk))
         {
-            DiskFiles.WriteSparse(raw, DiskFiles.ReadAll(disk));
+            DiskFiles.WriteSparse(raw, DiskFiles.ReadAll(volume));
         }
 
         Shell.Result check = Shell.Run("e2fsck", ["-fn", raw]);
@@ -152,11 +174,25 @@ public sealed class Ext4CutTests(ITestOutputHelper output)
         return kept;
     }
 
-    private static IBlockDevice Open(IGrowableDevice file, bool isReadOnly = false) =>
-        ImageFormats.Find(file)!.Open(file, new ImageFormatOptions { IsReadOnly = isReadOnly });
+    // A disk with one partition; the tables are made elsewhere.
+    private static MemoryFile Partitioned(string format)
+    {
+        Shell.Require("sfdisk");
+        using var folder = new TemporaryFolder();
+        string disk = Path.Combine(folder.Path, "disk");
+        Shell.Script($"truncate -s {Size} {disk}; echo '2048,' | sfdisk -q --label {(format == "GPT" ? "gpt" : "dos")} {disk}");
+        return new MemoryFile(File.ReadAllBytes(disk));
+    }
+
+    private static IBlockDevice OpenDisk(IGrowableDevice file, bool isReadOnly = false) => ImageFormats.Find(file) is { } format
+        ? format.Open(file, new ImageFormatOptions { IsReadOnly = isReadOnly }) : file;
+
+    // An empty partition is one, too.
+    private static IBlockDevice OpenVolume(IBlockDevice disk) => PartitionTable.Read(disk).Scheme == PartitionScheme.None
+        ? VolumeLocator.Locate(disk, ownsImage: true).Device : VolumeLocator.Locate(disk, 1, ownsImage: true).Device;
 
     private static Ext4Volume Mount(IGrowableDevice file) =>
-        Ext4Volume.Mount(Open(file), new Ext4MountOptions { CommitInterval = 3600 });
+        Ext4Volume.Mount(OpenVolume(OpenDisk(file)), new Ext4MountOptions { CommitInterval = 3600 });
 
     private sealed record Promise(int Operations, string Name, byte[] Content);
 }
